@@ -1,0 +1,54 @@
+// A run's configuration: TOML, overridden by `section.key=value`. Unknown and repeated keys are errors
+// that name the line; every value that was read, defaults included, is printed back.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace epi::core {
+
+class Config {
+ public:
+  /// Parses a file; MissingError, or ConfigError "FILE:LINE: ..." on syntax errors and repeated keys.
+  static Config from_file(const std::filesystem::path& path);
+  /// Parses text; `name` stands for the file in messages.
+  static Config from_text(std::string_view text, std::string name);
+
+  Config(Config&&) noexcept;
+  Config& operator=(Config&&) noexcept;
+  ~Config();
+
+  /// Overrides one key: "section.key=value", the value in TOML; bare words are taken as strings.
+  void set(std::string_view assignment);
+
+  /// The value at "section.key", or the fallback when the key is absent. ConfigError naming file,
+  /// line, key, found and expected type when it has another type (an integer is taken for a double).
+  [[nodiscard]] bool get(std::string_view key, bool fallback);
+  [[nodiscard]] std::int64_t get(std::string_view key, std::int64_t fallback);
+  [[nodiscard]] double get(std::string_view key, double fallback);
+  [[nodiscard]] std::string get(std::string_view key, const std::string& fallback);
+  [[nodiscard]] std::vector<std::string> get(std::string_view key,
+                                             const std::vector<std::string>& fallback);
+  /// The string at "section.key"; ConfigError when it is absent.
+  [[nodiscard]] std::string required(std::string_view key);
+
+  /// "FILE:LINE" of a key for messages of later checks; "default" or "--set" when it is from there.
+  [[nodiscard]] std::string where(std::string_view key) const;
+
+  /// ConfigError naming each key (and its line) that nobody has read, with the nearest known key.
+  void refuse_unread() const;
+
+  /// Every key that was read with its value, as TOML that reads back to the same values.
+  [[nodiscard]] std::string resolved() const;
+
+ private:
+  struct State;
+  explicit Config(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace epi::core

@@ -1,0 +1,96 @@
+// A store: the genome once and every cell type's chromatin states, in write-once HDF5 shards beside
+// a manifest. The grammar is in STORE_FORMAT.md. This header is what a reader needs.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/corpus.hpp"
+
+namespace epi::data {
+
+/// 0-based, half-open.
+struct Interval {
+  std::int32_t contig = 0;  ///< index into Manifest::contigs
+  std::int64_t start_bp = 0;
+  std::int64_t end_bp = 0;
+  friend bool operator==(const Interval&, const Interval&) = default;
+};
+
+struct Contig {
+  std::string name;
+  std::int64_t length_bp = 0;
+  std::int64_t acgt_bp = 0;         ///< bases that are not N
+  std::int64_t soft_masked_bp = 0;  ///< of those, lower case
+  std::int64_t iupac_bp = 0;        ///< ambiguity codes other than N, stored as N
+  std::string digest;               ///< of the contig's base codes
+};
+
+enum class Split : std::uint8_t { train, valid, test };
+[[nodiscard]] const char* name_of(Split split);
+
+struct Cell {
+  std::string id;    ///< "E003"
+  std::string name;  ///< "H1 Cells"
+  Split split = Split::train;
+  std::string source;  ///< path as given
+  std::string digest;  ///< of the source file
+};
+
+/// One state of the vocabulary; its code in shards is its index + 1 (0 is missing).
+struct State {
+  std::int32_t number = 0;  ///< as in the source: 1 of "E1" and "1_TssA"
+  std::string label;        ///< "TssA"; empty when the source has only numbers
+};
+
+struct Shard {
+  std::string file;
+  std::int32_t contig = 0;
+  std::int64_t start_bp = 0;
+  std::int64_t length_bp = 0;
+  std::int64_t bytes = 0;
+  std::string digest;  ///< XXH3-128 of the whole file
+};
+
+/// manifest.json, read and checked.
+struct Manifest {
+  std::int32_t version = 0;
+  std::string program;  ///< version and git revision that wrote it
+  std::string command;
+  std::int32_t bin_bp = 0;
+  std::int64_t guard_bp = 0;  ///< train regions keep this distance from held-out regions
+  std::vector<Contig> contigs;
+  std::vector<Cell> cells;
+  std::vector<State> states;
+  /// Per split, where windows may lie: sorted, disjoint, without long runs of N, without the
+  /// blacklist and, for train, without the guard around held-out regions.
+  std::vector<Interval> regions[3];
+  std::vector<Shard> shards;
+  std::string digest;  ///< of the manifest text itself: the store's fingerprint
+};
+
+/// An opened store: its shards mapped into memory, one copy per node (the page cache).
+class Store {
+ public:
+  /// Opens and checks the manifest, each shard's size and header. With `deep`, digests too.
+  /// MissingError, FormatError (file or dataset, found, expected, what to do).
+  static Store open(const std::filesystem::path& folder, bool deep = false);
+
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  ~Store();
+
+  [[nodiscard]] const Manifest& manifest() const;
+  /// Valid while this store lives.
+  [[nodiscard]] core::CorpusView corpus() const;
+
+ private:
+  struct State;
+  explicit Store(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace epi::data

@@ -1,0 +1,87 @@
+// Windows of a split and the order in which training and evaluation see them. Everything here is a
+// pure function of the store, the window size and the seed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/corpus.hpp"
+#include "data/sample_source.hpp"
+#include "data/store.hpp"
+
+namespace epi::data {
+
+/// Windows tile each stretch of a split's regions inside one segment; what a stretch leaves over
+/// (less than one window) is its slack, in which jitter moves all of its windows together or apart
+/// without leaving the stretch.
+class WindowTable {
+ public:
+  /// `window_bp` as TokenSpec::window_bp. Stretches shorter than a window hold none.
+  /// ConfigError if a region split's guard (Manifest::guard_bp) is shorter than a window.
+  WindowTable(const Manifest& manifest, const core::CorpusView& corpus, Split split,
+              std::int64_t window_bp);
+
+  [[nodiscard]] std::int64_t size() const;
+  [[nodiscard]] std::int64_t window_bp() const;
+  /// Window `index` in 0..size()-1, moved by `jitter` in [0, 1) of the room it has: windows of one
+  /// epoch with one jitter value each stay inside their stretch.
+  [[nodiscard]] core::WindowRef at(std::int64_t index, float jitter = 0.0F) const;
+
+ private:
+  struct Stretch {
+    std::int32_t segment;
+    std::int64_t offset_bp, length_bp;
+    std::int64_t first_window, num_windows;
+  };
+  std::vector<Stretch> stretches_;
+  std::int64_t window_bp_ = 0;
+};
+
+/// A pseudo-random permutation of 0..n-1 in O(1) memory (Feistel network with cycle walking keyed
+/// by Philox; Black & Rogaway, CT-RSA 2002).
+class Permutation {
+ public:
+  Permutation(std::uint64_t seed, std::uint64_t epoch, std::uint64_t n);
+  [[nodiscard]] std::uint64_t operator()(std::uint64_t i) const;
+
+ private:
+  std::uint64_t seed_, epoch_, n_;
+  int half_bits_;
+};
+
+struct PretrainingOptions {
+  std::uint64_t seed = 0;
+  bool jitter = true;
+  bool reverse_complement = true;  ///< half of the samples, states reversed too
+};
+
+/// Each epoch shows every (window, cell type) pair once, in a new order.
+class PretrainingOrder final : public SampleSource {
+ public:
+  /// `cells`: indices into Manifest::cells that take part. InputError if there is no window or cell.
+  PretrainingOrder(WindowTable windows, std::vector<std::int32_t> cells, PretrainingOptions options);
+  [[nodiscard]] std::int64_t epoch_size() const override;
+  void samples(std::uint64_t first_slot, std::span<core::SampleRef> out) const override;
+
+ private:
+  WindowTable windows_;
+  std::vector<std::int32_t> cells_;
+  PretrainingOptions options_;
+};
+
+/// A fixed list for evaluation: `count` (window, cell type) pairs spread evenly over all of them
+/// (all, if count is 0 or larger), forward strand, no jitter.
+class EvaluationOrder final : public SampleSource {
+ public:
+  EvaluationOrder(WindowTable windows, std::vector<std::int32_t> cells, std::int64_t count);
+  [[nodiscard]] std::int64_t epoch_size() const override;
+  void samples(std::uint64_t first_slot, std::span<core::SampleRef> out) const override;
+
+ private:
+  WindowTable windows_;
+  std::vector<std::int32_t> cells_;
+  std::int64_t count_;
+};
+
+}  // namespace epi::data

@@ -1,0 +1,93 @@
+// The seam between ranks: who am I, sum these numbers, fail together. Twins: one process, threads of
+// one process (tests, and GPUs of one process), MPI. World size 1 is an ordinary case.
+//
+// Every rank makes the same calls in the same order. Results are equal on all ranks, bit for bit,
+// and do not depend on timing. A communicator is used from one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/device.hpp"
+#include "core/view.hpp"
+
+namespace epi::dist {
+
+using core::ConstView;
+using core::Event;
+using core::Stream;
+using core::View;
+
+enum class Reduce : std::uint8_t { sum, max };
+
+/// A started collective. Its views must stay alive and untouched until `wait` returns.
+class Pending {
+ public:
+  Pending() = default;  ///< nothing to wait for
+  explicit Pending(std::function<void(Stream&)> finish) : finish_(std::move(finish)) {}
+  /// Work queued on `stream` from now on sees the result; for host memory, the result is there on
+  /// return. Throws CommError or PeerError.
+  void wait(Stream& stream) {
+    if (finish_) finish_(stream);
+    finish_ = nullptr;
+  }
+
+ private:
+  std::function<void(Stream&)> finish_;
+};
+
+class Communicator {
+ public:
+  Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  virtual ~Communicator() = default;
+
+  [[nodiscard]] virtual int rank() const = 0;
+  [[nodiscard]] virtual int size() const = 0;
+  /// Rank and size among the ranks that share this host's memory; the local rank chooses the GPU.
+  [[nodiscard]] virtual int node_rank() const = 0;
+  [[nodiscard]] virtual int node_size() const = 0;
+
+  /// Reduces `view` (f32, f64, i64; sum or max) over all ranks in place, after `after`.
+  [[nodiscard]] virtual Pending start(Reduce op, const View& view, const Event& after) = 0;
+  /// part (= 1/size of whole, this rank's share) = sum over ranks of whole.
+  [[nodiscard]] virtual Pending reduce_scatter(const ConstView& whole, const View& part,
+                                               const Event& after) = 0;
+  /// whole = the parts of all ranks in rank order.
+  [[nodiscard]] virtual Pending all_gather(const ConstView& part, const View& whole,
+                                           const Event& after) = 0;
+  /// view = root's view.
+  virtual void broadcast(const View& view, int root) = 0;
+  /// Sends `send` to `partner` and receives `receive` from it; both call it.
+  virtual void exchange(int partner, const ConstView& send, const View& receive) = 0;
+  /// Every rank's text, in rank order, on every rank.
+  [[nodiscard]] virtual std::vector<std::string> gather_text(const std::string& mine) = 0;
+  virtual void barrier() = 0;
+  /// The ranks that share this host's memory, as a communicator of their own.
+  [[nodiscard]] virtual std::unique_ptr<Communicator> node_group() = 0;
+  /// The ranks with my node_rank on every host.
+  [[nodiscard]] virtual std::unique_ptr<Communicator> peer_group() = 0;
+  /// Ends all ranks with this exit code, now. Does not return for MPI; throws PeerError for threads.
+  virtual void abort(int exit_code) = 0;
+  /// Whether `start` may be recorded into a CUDA graph.
+  [[nodiscard]] virtual bool capturable() const = 0;
+  /// "MPI, 4 ranks on 2 nodes", for logs.
+  [[nodiscard]] virtual std::string description() const = 0;
+};
+
+/// World size 1 without any library.
+[[nodiscard]] std::unique_ptr<Communicator> make_solo();
+
+/// Runs `body` on `ranks` threads, each with its communicator; rethrows the failure of the lowest
+/// failing rank after all have ended. A rank that throws ends the others' collectives with PeerError.
+void run_threads(int ranks, const std::function<void(Communicator&)>& body);
+
+/// Runs `local` and lets all ranks agree on the outcome: if it throws core::Error on any rank, every
+/// rank throws the same error (worst kind, then lowest rank; the message names the rank).
+void agree(Communicator& world, const std::function<void()>& local);
+
+}  // namespace epi::dist

@@ -1,0 +1,36 @@
+// The CPU back end's threads. Work is cut into tasks by shape alone, so results have the same bits
+// at any number of threads; threads only decide who takes which task.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace epi::kernels::cpu {
+
+class Pool {
+ public:
+  /// `threads` >= 1; the caller is one of them. Each runs oneDNN with one OpenMP thread.
+  explicit Pool(int threads);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  [[nodiscard]] int threads() const;
+
+  /// Calls body(task, thread) for each task in 0..tasks-1 and returns when all are done. Tasks are
+  /// handed out in order; one task runs on the caller alone. Bodies must not throw; no allocation.
+  template <class Body>
+  void run(std::int64_t tasks, const Body& body) {
+    run_erased(tasks, &body, [](const void* b, std::int64_t task, int thread) {
+      (*static_cast<const Body*>(b))(task, thread);
+    });
+  }
+
+ private:
+  using Call = void (*)(const void* body, std::int64_t task, int thread);
+  void run_erased(std::int64_t tasks, const void* body, Call call);
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace epi::kernels::cpu

@@ -1,0 +1,338 @@
+// The seam between models and devices: every op of training, once per device.
+//
+// One op = one fusion boundary. Each public entry checks shapes once (ops.cpp) and then calls its
+// private virtual; twins are cpu/ (oneDNN and vectorised loops) and, with CUDA, cuda/. The slow
+// plain truth in double is in tests/reference.
+//
+// Letters: B batch, T tokens, N = B*T rows, H hidden, A heads, D = H/A, V classes, M gathered rows.
+// All matrices are row-major; weights are [out, in] as in PyTorch. Types are f32 unless an operand
+// says otherwise. `=` means written, `+=` accumulated. Views must not overlap unless an op says so.
+// No op allocates after its first call with a shape, none waits for the device, none prints.
+// Wrong shapes throw LogicError naming both.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/corpus.hpp"
+#include "core/device.hpp"
+#include "core/view.hpp"
+#include "kernels/step_state.hpp"
+#include "kernels/tokens.hpp"
+
+namespace epi::kernels {
+
+using core::ConstView;
+using core::Stream;
+using core::View;
+
+/// Whether an output is written (`=`) or accumulated (`+=`).
+enum class Write : std::uint8_t { set, add };
+
+/// gelu: x Phi(x) with erf (Hendrycks & Gimpel, arXiv 1606.08415); gelu_tanh: its tanh form, which
+/// GEMM epilogues fuse.
+enum class Activation : std::uint8_t { none, gelu, gelu_tanh, tanh };
+
+/// Dropout with P(zero) = probability and scale 1/(1-probability). Element e of row b of a
+/// micro-batch draws from Philox(state->seed, RandomUse::dropout,
+/// {low(slot), high(slot) ^ (site << 16), layer, e / 4}), word e % 4, slot = first_slot + b, where e
+/// counts the elements of that sample. Dropped where uniform_float(word) < probability.
+struct Dropout {
+  float probability = 0.0F;
+  std::uint32_t layer = 0;
+  std::uint32_t site = 0;
+};
+
+struct AssembleArgs {
+  const core::CorpusView* corpus = nullptr;
+  std::span<const core::SampleRef> samples;  ///< B of them, consecutive slots
+  TokenSpec tokens;
+  MaskSpec masks;
+  const StepState* state = nullptr;  ///< seed and first_slot are read
+  View token_ids;    ///< i32 [B, T] =
+  View type_ids;     ///< i32 [B, T] = 0 missing and special tokens, 1..S states, S+1 masked
+  View dna_rows;     ///< i32 [B, Md] = index into [B*T]; 0 in unused slots
+  View dna_labels;   ///< i32 [B, Md] = vocabulary id; 0 in unused slots
+  View dna_weights;  ///< f32 [B, Md] = 1, or 0 in unused slots
+  View state_rows;     ///< i32 [B, Ms] = as dna_rows: one token per hidden bin
+  View state_labels;   ///< i32 [B, Ms] = state - 1
+  View state_weights;  ///< f32 [B, Ms]
+  View counts;         ///< i64 [3] += targets of DNA, targets of states, hidden bases
+};
+
+/// Target slots of a window: fixed by the shapes, so that a step is static.
+[[nodiscard]] std::int64_t dna_slots(const TokenSpec& tokens, const MaskSpec& masks);
+[[nodiscard]] std::int64_t state_slots(const TokenSpec& tokens, const MaskSpec& masks,
+                                       std::int32_t bin_bp);
+
+/// One table of `embed`: row `index[n]` of `rows` is added for row n of the output.
+struct EmbedTable {
+  ConstView rows;   ///< [R, H]
+  ConstView index;  ///< i32 [N]; absent: n % T (position embeddings)
+};
+inline constexpr int kMaxEmbedTables = 4;
+
+/// out = dropout(LayerNorm(sum_i rows_i[index_i])).
+struct EmbedArgs {
+  std::array<EmbedTable, kMaxEmbedTables> tables;  ///< absent `rows` end the list
+  ConstView gamma, beta;  ///< [H]
+  float epsilon = 1e-12F;
+  Dropout dropout;
+  const StepState* state = nullptr;  ///< needed with dropout
+  View out;         ///< [B, T, H] =
+  View mean, rstd;  ///< [N] = of the sum, for the gradient
+};
+
+struct EmbedGradArgs {
+  std::array<EmbedTable, kMaxEmbedTables> tables;
+  ConstView gamma;
+  Dropout dropout;
+  const StepState* state = nullptr;
+  ConstView mean, rstd;
+  ConstView dout;  ///< [B, T, H]
+  std::array<View, kMaxEmbedTables> drows;              ///< [R, H], written or added per table
+  std::array<Write, kMaxEmbedTables> write{};
+  View dgamma, dbeta;  ///< [H] =
+};
+
+/// y = epilogue(x w^T + b).
+struct LinearArgs {
+  ConstView x;  ///< [M, K]
+  ConstView w;  ///< [N, K]
+  ConstView b;  ///< [N] or absent
+  Activation epilogue = Activation::none;  ///< none or gelu_tanh
+  View y;    ///< [M, N] =
+  View pre;  ///< [M, N] = x w^T + b; needed with an epilogue, else absent
+};
+
+/// dx (=|+=) (dy w) * epilogue'(pre).
+struct LinearGradInputArgs {
+  ConstView dy;  ///< [M, N]
+  ConstView w;   ///< [N, K]
+  Activation epilogue = Activation::none;  ///< of the layer before: none or gelu_tanh
+  ConstView pre;     ///< [M, K] pre-activation of the layer before, with an epilogue
+  Write write = Write::set;
+  View dx;       ///< [M, K]
+  View db_before;  ///< [K] = column sums of dx: bias gradient of the layer before; or absent
+};
+
+/// dw (=|+=) dy^T x; db (=|+=) column sums of dy.
+struct LinearGradWeightArgs {
+  ConstView dy;  ///< [M, N]
+  ConstView x;   ///< [M, K]
+  Write write = Write::set;
+  View dw;  ///< [N, K]
+  View db;  ///< [N] or absent
+};
+
+/// out = dropout(softmax(q k^T / sqrt(D))) v per head; keys at or past a sequence's length get no
+/// weight. Never keeps T x T for the batch.
+struct AttendArgs {
+  ConstView qkv;      ///< [B, T, 3H]: q | k | v, each A heads of D
+  std::int32_t heads = 1;
+  ConstView lengths;  ///< i32 [B] in 1..T, or absent: all T
+  Dropout dropout;    ///< element e = (head * T + query) * T + key
+  const StepState* state = nullptr;
+  View out;  ///< [B, T, H] =
+  View lse;  ///< [B, A, T] = log of the sum of exp(scores), for the gradient
+};
+
+struct AttendGradArgs {
+  ConstView qkv;
+  std::int32_t heads = 1;
+  ConstView lengths;
+  Dropout dropout;
+  const StepState* state = nullptr;
+  ConstView out, lse;  ///< as written by attend
+  ConstView dout;      ///< [B, T, H]
+  View dqkv;           ///< [B, T, 3H] =
+};
+
+/// out = LayerNorm(sum) with sum = residual + dropout(x) (Ba et al., arXiv 1607.06450).
+struct AddNormArgs {
+  ConstView x;         ///< [B, T, H] or [M, H]
+  ConstView residual;  ///< as x, or absent: plain LayerNorm
+  ConstView gamma, beta;  ///< [H]
+  float epsilon = 1e-12F;
+  Dropout dropout;
+  const StepState* state = nullptr;
+  View out;         ///< as x =
+  View sum;         ///< as x =; may be the same memory as x
+  View mean, rstd;  ///< [rows] =
+};
+
+struct AddNormGradArgs {
+  ConstView sum, mean, rstd, gamma;
+  Dropout dropout;
+  const StepState* state = nullptr;
+  ConstView dout;
+  View dresidual;  ///< as sum = gradient of the residual, and of x without dropout
+  View dx;         ///< as sum = gradient of x; absent without dropout: then it equals dresidual
+  View dgamma, dbeta;  ///< [H] =
+};
+
+/// out[m] = weight[m] * in[rows[m]].
+struct GatherRowsArgs {
+  ConstView in;       ///< [N, H]
+  ConstView rows;     ///< i32 [M]
+  ConstView weights;  ///< [M] or absent: 1
+  View out;           ///< [M, H] =
+};
+
+/// out = 0, then out[rows[m]] += weight[m] * in[m], in the order of m. With Write::add `out` is not
+/// zeroed first.
+struct ScatterRowsArgs {
+  ConstView in;       ///< [M, H]
+  ConstView rows;     ///< i32 [M]
+  ConstView weights;  ///< [M] or absent: 1
+  Write write = Write::set;
+  View out;           ///< [N, H]
+};
+
+struct ActivateArgs {
+  Activation activation = Activation::gelu;
+  ConstView x;
+  View y;  ///< as x =; may be the same memory as x
+};
+
+struct ActivateGradArgs {
+  Activation activation = Activation::gelu;
+  ConstView x;   ///< the pre-activation
+  ConstView dy;
+  View dx;  ///< as x =; may be the same memory as dy
+};
+
+/// Softmax cross-entropy: logits are overwritten by weight * loss_scale[term] * (softmax - onehot).
+struct ClassLossArgs {
+  View logits;        ///< [M, V] read, then = its gradient
+  ConstView labels;   ///< i32 [M]
+  ConstView weights;  ///< [M]; rows of weight 0 get a gradient of 0 and count nowhere
+  LossTerm term = LossTerm::dna;
+  const StepState* state = nullptr;  ///< loss_scale[term] is read
+  View totals;      ///< f64 [3] += sum of weight * nll (nats), sum of weights, correct by argmax
+  View row_loss;    ///< [M] = nll, or absent
+  View predicted;   ///< i32 [M] = argmax (lowest index on ties), or absent
+};
+
+/// Value losses: mean squared error, or binary cross-entropy on logits.
+enum class ValueLoss : std::uint8_t { squared_error, binary_cross_entropy };
+
+/// Predictions are overwritten by their gradient times weight * loss_scale[term].
+/// squared_error: (p - t)^2; binary_cross_entropy: log(1 + e^p) - t p.
+struct ValueLossArgs {
+  ValueLoss loss = ValueLoss::squared_error;
+  View predictions;   ///< [M, C] read, then = its gradient
+  ConstView targets;  ///< [M, C]
+  ConstView weights;  ///< [M, C]; 0 masks a value out
+  LossTerm term = LossTerm::task;
+  const StepState* state = nullptr;
+  View totals;  ///< f64 [2] += sum of weight * loss, sum of weights
+};
+
+/// out = a + b, elementwise; out may be the same memory as a or b.
+struct CombineArgs {
+  ConstView a, b;
+  View out;
+};
+
+/// out = in, converted between f32 and bf16 (round to nearest even).
+struct ConvertArgs {
+  ConstView in;
+  View out;
+};
+
+/// out = sum of squares in double, in chunks of fixed size and fixed order: the same bits at any
+/// number of threads.
+struct SumSquaresArgs {
+  ConstView in;
+  View out;  ///< f64 [1] =
+};
+
+/// One tensor of the flat parameter block.
+struct ParameterSlice {
+  std::int64_t offset = 0;  ///< first element
+  std::int64_t size = 0;
+  bool decay = false;       ///< weight decay applies (not to biases and LayerNorm)
+};
+
+/// AdamW with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101):
+///   g' = g * clip, clip = min(1, max_norm / (norm + 1e-6)) from state->gradient_sum_squares
+///   m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2
+///   p -= lr * ((m / c1) / (sqrt(v / c2) + epsilon) + decay * p)
+/// A non-finite sum of squares leaves everything as it is and sets state->skipped = 1, else 0.
+struct UpdateArgs {
+  std::span<const ParameterSlice> slices;
+  View parameters;      ///< [P] +=
+  ConstView gradients;  ///< [P]
+  View moment1, moment2;  ///< [P]
+  float beta1 = 0.9F;
+  float beta2 = 0.98F;
+  float epsilon = 1e-6F;
+  float weight_decay = 0.01F;
+  StepState* state = nullptr;
+};
+
+class Ops {
+ public:
+  Ops() = default;
+  Ops(const Ops&) = delete;
+  Ops& operator=(const Ops&) = delete;
+  virtual ~Ops() = default;
+
+  [[nodiscard]] virtual core::Device device() const = 0;
+  /// "avx512, 2 threads", for logs and provenance.
+  [[nodiscard]] virtual const char* description() const = 0;
+
+  /// Windows, k-mers, states, masks and labels of a micro-batch. Integers only: the same bits on
+  /// every back end. InputError if a sample lies outside of its segment.
+  void assemble(const AssembleArgs& args, Stream& stream);
+  void embed(const EmbedArgs& args, Stream& stream);
+  void embed_grad(const EmbedGradArgs& args, Stream& stream);
+  void linear(const LinearArgs& args, Stream& stream);
+  void linear_grad_input(const LinearGradInputArgs& args, Stream& stream);
+  void linear_grad_weight(const LinearGradWeightArgs& args, Stream& stream);
+  void attend(const AttendArgs& args, Stream& stream);
+  void attend_grad(const AttendGradArgs& args, Stream& stream);
+  void add_norm(const AddNormArgs& args, Stream& stream);
+  void add_norm_grad(const AddNormGradArgs& args, Stream& stream);
+  void gather_rows(const GatherRowsArgs& args, Stream& stream);
+  void scatter_rows(const ScatterRowsArgs& args, Stream& stream);
+  void activate(const ActivateArgs& args, Stream& stream);
+  void activate_grad(const ActivateGradArgs& args, Stream& stream);
+  void class_loss(const ClassLossArgs& args, Stream& stream);
+  void value_loss(const ValueLossArgs& args, Stream& stream);
+  void combine(const CombineArgs& args, Stream& stream);
+  void convert(const ConvertArgs& args, Stream& stream);
+  void sum_squares(const SumSquaresArgs& args, Stream& stream);
+  void update(const UpdateArgs& args, Stream& stream);
+
+ private:
+  virtual void do_assemble(const AssembleArgs& args, Stream& stream) = 0;
+  virtual void do_embed(const EmbedArgs& args, Stream& stream) = 0;
+  virtual void do_embed_grad(const EmbedGradArgs& args, Stream& stream) = 0;
+  virtual void do_linear(const LinearArgs& args, Stream& stream) = 0;
+  virtual void do_linear_grad_input(const LinearGradInputArgs& args, Stream& stream) = 0;
+  virtual void do_linear_grad_weight(const LinearGradWeightArgs& args, Stream& stream) = 0;
+  virtual void do_attend(const AttendArgs& args, Stream& stream) = 0;
+  virtual void do_attend_grad(const AttendGradArgs& args, Stream& stream) = 0;
+  virtual void do_add_norm(const AddNormArgs& args, Stream& stream) = 0;
+  virtual void do_add_norm_grad(const AddNormGradArgs& args, Stream& stream) = 0;
+  virtual void do_gather_rows(const GatherRowsArgs& args, Stream& stream) = 0;
+  virtual void do_scatter_rows(const ScatterRowsArgs& args, Stream& stream) = 0;
+  virtual void do_activate(const ActivateArgs& args, Stream& stream) = 0;
+  virtual void do_activate_grad(const ActivateGradArgs& args, Stream& stream) = 0;
+  virtual void do_class_loss(const ClassLossArgs& args, Stream& stream) = 0;
+  virtual void do_value_loss(const ValueLossArgs& args, Stream& stream) = 0;
+  virtual void do_combine(const CombineArgs& args, Stream& stream) = 0;
+  virtual void do_convert(const ConvertArgs& args, Stream& stream) = 0;
+  virtual void do_sum_squares(const SumSquaresArgs& args, Stream& stream) = 0;
+  virtual void do_update(const UpdateArgs& args, Stream& stream) = 0;
+};
+
+/// The CPU back end: production code, at the roof of oneDNN. `threads` 0 takes the affinity mask,
+/// capped by OMP_NUM_THREADS. Results have the same bits at any number of threads.
+[[nodiscard]] std::unique_ptr<Ops> make_cpu_ops(int threads = 0);
+
+}  // namespace epi::kernels

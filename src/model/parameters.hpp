@@ -1,0 +1,50 @@
+// All parameters live in one flat f32 block in forward order, and this table names its slices. So do
+// gradients and moments, under the same offsets; exchange, checkpoint and optimizer use this table.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/view.hpp"
+#include "kernels/ops.hpp"
+
+namespace epi::model {
+
+enum class Initial : std::uint8_t { normal, zeros, ones };
+
+struct Parameter {
+  std::string name;  ///< as in Hugging Face's BertForMaskedLM where it has one
+  std::vector<std::int64_t> shape;  ///< 1 or 2 sizes, [out, in]
+  std::int64_t offset = 0;          ///< in elements; a multiple of 16 (64 bytes)
+  std::int64_t size = 0;
+  bool decay = false;  ///< weight decay: matrices yes, biases and LayerNorm no
+  Initial initial = Initial::normal;
+};
+
+class ParameterTable {
+ public:
+  /// Appends a parameter and returns its index. Names are unique.
+  std::int64_t add(std::string name, std::vector<std::int64_t> shape, bool decay, Initial initial);
+
+  [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
+  /// Elements of the block, padding included (padding stays 0).
+  [[nodiscard]] std::int64_t block_size() const { return block_size_; }
+  /// Elements that are parameters.
+  [[nodiscard]] std::int64_t num_parameters() const;
+  [[nodiscard]] const Parameter& at(std::int64_t index) const;
+  /// LogicError when there is no such name.
+  [[nodiscard]] const Parameter& find(const std::string& name) const;
+  [[nodiscard]] std::vector<kernels::ParameterSlice> slices() const;
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::int64_t block_size_ = 0;
+};
+
+/// Truncated normal (2 sigma) with this standard deviation for Initial::normal, from Philox keyed by
+/// (seed, parameter index, element): the same on every rank. `block` is f32 host memory.
+void initialise(const ParameterTable& table, std::uint64_t seed, float deviation,
+                const core::View& block);
+
+}  // namespace epi::model
