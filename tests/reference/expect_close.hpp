@@ -78,7 +78,7 @@ struct Tolerance {
     const double error = finite ? std::abs(actual[i] - expected[i]) : INFINITY;
     if (error > worst) worst = error, where = i;
   }
-  if (worst <= bound) return testing::AssertionSuccess();
+  if (worst <= bound && std::isfinite(worst)) return testing::AssertionSuccess();
   return testing::AssertionFailure()
          << "element " << where << " of " << actual.size() << " is " << actual[where]
          << ", expected " << expected[where] << ": off by " << worst << ", allowed " << bound
