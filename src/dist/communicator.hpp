@@ -86,6 +86,10 @@ class Communicator {
 /// failing rank after all have ended. A rank that throws ends the others' collectives with PeerError.
 void run_threads(int ranks, const std::function<void(Communicator&)>& body);
 
+/// Base of what `agree` throws, next to the core::Error: every rank throws it, so the job can end
+/// without one rank ending the others.
+struct Agreed {};
+
 /// Runs `local` and lets all ranks agree on the outcome: if it throws core::Error on any rank, every
 /// rank throws the same error (worst kind, then lowest rank; the message names the rank).
 void agree(Communicator& world, const std::function<void()>& local);
