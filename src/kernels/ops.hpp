@@ -37,8 +37,8 @@ enum class Activation : std::uint8_t { none, gelu, gelu_tanh, tanh };
 
 /// Dropout with P(zero) = probability and scale 1/(1-probability). Element e of row b of a
 /// micro-batch draws from Philox(state->seed, RandomUse::dropout,
-/// {low(slot), high(slot) ^ (site << 16), layer, e / 4}), word e % 4, slot = first_slot + b, where e
-/// counts the elements of that sample. Dropped where uniform_float(word) < probability.
+/// {low(slot), high(slot) ^ (site << 16), layer, e / 4}), word e % 4, slot = first_slot + b, where
+/// e counts the elements of that sample. Dropped where uniform_float(word) < probability.
 struct Dropout {
   float probability = 0.0F;
   std::uint32_t layer = 0;
@@ -47,19 +47,19 @@ struct Dropout {
 
 struct AssembleArgs {
   const core::CorpusView* corpus = nullptr;
-  std::span<const core::SampleRef> samples;  ///< B of them, consecutive slots
-  TokenSpec tokens;
-  MaskSpec masks;
+  std::span<const core::SampleRef> samples{};  ///< B of them, consecutive slots
+  TokenSpec tokens{};
+  MaskSpec masks{};
   const StepState* state = nullptr;  ///< seed and first_slot are read
-  View token_ids;    ///< i32 [B, T] =
-  View type_ids;     ///< i32 [B, T] = 0 missing and special tokens, 1..S states, S+1 masked
-  View dna_rows;     ///< i32 [B, Md] = index into [B*T]; 0 in unused slots
-  View dna_labels;   ///< i32 [B, Md] = vocabulary id; 0 in unused slots
-  View dna_weights;  ///< f32 [B, Md] = 1, or 0 in unused slots
-  View state_rows;     ///< i32 [B, Ms] = as dna_rows: one token per hidden bin
-  View state_labels;   ///< i32 [B, Ms] = state - 1
-  View state_weights;  ///< f32 [B, Ms]
-  View counts;         ///< i64 [3] += targets of DNA, targets of states, hidden bases
+  View token_ids{};                  ///< i32 [B, T] =
+  View type_ids{};       ///< i32 [B, T] = 0 missing and special tokens, 1..S states, S+1 masked
+  View dna_rows{};       ///< i32 [B, Md] = index into [B*T]; 0 in unused slots
+  View dna_labels{};     ///< i32 [B, Md] = vocabulary id; 0 in unused slots
+  View dna_weights{};    ///< f32 [B, Md] = 1, or 0 in unused slots
+  View state_rows{};     ///< i32 [B, Ms] = as dna_rows: one token per hidden bin
+  View state_labels{};   ///< i32 [B, Ms] = state - 1
+  View state_weights{};  ///< f32 [B, Ms]
+  View counts{};         ///< i64 [3] += targets of DNA, targets of states, hidden bases
 };
 
 /// Target slots of a window: fixed by the shapes, so that a step is static.
@@ -69,151 +69,151 @@ struct AssembleArgs {
 
 /// One table of `embed`: row `index[n]` of `rows` is added for row n of the output.
 struct EmbedTable {
-  ConstView rows;   ///< [R, H]
-  ConstView index;  ///< i32 [N]; absent: n % T (position embeddings)
+  ConstView rows{};   ///< [R, H]
+  ConstView index{};  ///< i32 [N]; absent: n % T (position embeddings)
 };
 inline constexpr int kMaxEmbedTables = 4;
 
 /// out = dropout(LayerNorm(sum_i rows_i[index_i])).
 struct EmbedArgs {
-  std::array<EmbedTable, kMaxEmbedTables> tables;  ///< absent `rows` end the list
-  ConstView gamma, beta;  ///< [H]
+  std::array<EmbedTable, kMaxEmbedTables> tables{};  ///< absent `rows` end the list
+  ConstView gamma{}, beta{};                         ///< [H]
   float epsilon = 1e-12F;
-  Dropout dropout;
+  Dropout dropout{};
   const StepState* state = nullptr;  ///< needed with dropout
-  View out;         ///< [B, T, H] =
-  View mean, rstd;  ///< [N] = of the sum, for the gradient
+  View out{};                        ///< [B, T, H] =
+  View mean{}, rstd{};               ///< [N] = of the sum, for the gradient
 };
 
 struct EmbedGradArgs {
-  std::array<EmbedTable, kMaxEmbedTables> tables;
-  ConstView gamma;
-  Dropout dropout;
+  std::array<EmbedTable, kMaxEmbedTables> tables{};
+  ConstView gamma{};
+  Dropout dropout{};
   const StepState* state = nullptr;
-  ConstView mean, rstd;
-  ConstView dout;  ///< [B, T, H]
-  std::array<View, kMaxEmbedTables> drows;              ///< [R, H], written or added per table
+  ConstView mean{}, rstd{};
+  ConstView dout{};                           ///< [B, T, H]
+  std::array<View, kMaxEmbedTables> drows{};  ///< [R, H], written or added per table
   std::array<Write, kMaxEmbedTables> write{};
-  View dgamma, dbeta;  ///< [H] =
+  View dgamma{}, dbeta{};  ///< [H] =
 };
 
 /// y = epilogue(x w^T + b).
 struct LinearArgs {
-  ConstView x;  ///< [M, K]
-  ConstView w;  ///< [N, K]
-  ConstView b;  ///< [N] or absent
+  ConstView x{};                           ///< [M, K]
+  ConstView w{};                           ///< [N, K]
+  ConstView b{};                           ///< [N] or absent
   Activation epilogue = Activation::none;  ///< none or gelu_tanh
-  View y;    ///< [M, N] =
-  View pre;  ///< [M, N] = x w^T + b; needed with an epilogue, else absent
+  View y{};                                ///< [M, N] =
+  View pre{};  ///< [M, N] = x w^T + b; needed with an epilogue, else absent
 };
 
 /// dx (=|+=) (dy w) * epilogue'(pre).
 struct LinearGradInputArgs {
-  ConstView dy;  ///< [M, N]
-  ConstView w;   ///< [N, K]
+  ConstView dy{};                          ///< [M, N]
+  ConstView w{};                           ///< [N, K]
   Activation epilogue = Activation::none;  ///< of the layer before: none or gelu_tanh
-  ConstView pre;     ///< [M, K] pre-activation of the layer before, with an epilogue
+  ConstView pre{};  ///< [M, K] pre-activation of the layer before, with an epilogue
   Write write = Write::set;
-  View dx;       ///< [M, K]
-  View db_before;  ///< [K] = column sums of dx: bias gradient of the layer before; or absent
+  View dx{};         ///< [M, K]
+  View db_before{};  ///< [K] = column sums of dx: bias gradient of the layer before; or absent
 };
 
 /// dw (=|+=) dy^T x; db (=|+=) column sums of dy.
 struct LinearGradWeightArgs {
-  ConstView dy;  ///< [M, N]
-  ConstView x;   ///< [M, K]
+  ConstView dy{};  ///< [M, N]
+  ConstView x{};   ///< [M, K]
   Write write = Write::set;
-  View dw;  ///< [N, K]
-  View db;  ///< [N] or absent
+  View dw{};  ///< [N, K]
+  View db{};  ///< [N] or absent
 };
 
 /// out = dropout(softmax(q k^T / sqrt(D))) v per head; keys at or past a sequence's length get no
 /// weight. Never keeps T x T for the batch.
 struct AttendArgs {
-  ConstView qkv;      ///< [B, T, 3H]: q | k | v, each A heads of D
+  ConstView qkv{};  ///< [B, T, 3H]: q | k | v, each A heads of D
   std::int32_t heads = 1;
-  ConstView lengths;  ///< i32 [B] in 1..T, or absent: all T
-  Dropout dropout;    ///< element e = (head * T + query) * T + key
+  ConstView lengths{};  ///< i32 [B] in 1..T, or absent: all T
+  Dropout dropout{};    ///< element e = (head * T + query) * T + key
   const StepState* state = nullptr;
-  View out;  ///< [B, T, H] =
-  View lse;  ///< [B, A, T] = log of the sum of exp(scores), for the gradient
+  View out{};  ///< [B, T, H] =
+  View lse{};  ///< [B, A, T] = log of the sum of exp(scores), for the gradient
 };
 
 struct AttendGradArgs {
-  ConstView qkv;
+  ConstView qkv{};
   std::int32_t heads = 1;
-  ConstView lengths;
-  Dropout dropout;
+  ConstView lengths{};
+  Dropout dropout{};
   const StepState* state = nullptr;
-  ConstView out, lse;  ///< as written by attend
-  ConstView dout;      ///< [B, T, H]
-  View dqkv;           ///< [B, T, 3H] =
+  ConstView out{}, lse{};  ///< as written by attend
+  ConstView dout{};        ///< [B, T, H]
+  View dqkv{};             ///< [B, T, 3H] =
 };
 
 /// out = LayerNorm(sum) with sum = residual + dropout(x) (Ba et al., arXiv 1607.06450).
 struct AddNormArgs {
-  ConstView x;         ///< [B, T, H] or [M, H]
-  ConstView residual;  ///< as x, or absent: plain LayerNorm
-  ConstView gamma, beta;  ///< [H]
+  ConstView x{};              ///< [B, T, H] or [M, H]
+  ConstView residual{};       ///< as x, or absent: plain LayerNorm
+  ConstView gamma{}, beta{};  ///< [H]
   float epsilon = 1e-12F;
-  Dropout dropout;
+  Dropout dropout{};
   const StepState* state = nullptr;
-  View out;         ///< as x =
-  View sum;         ///< as x =; may be the same memory as x
-  View mean, rstd;  ///< [rows] =
+  View out{};           ///< as x =
+  View sum{};           ///< as x =; may be the same memory as x
+  View mean{}, rstd{};  ///< [rows] =
 };
 
 struct AddNormGradArgs {
-  ConstView sum, mean, rstd, gamma;
-  Dropout dropout;
+  ConstView sum{}, mean{}, rstd{}, gamma{};
+  Dropout dropout{};
   const StepState* state = nullptr;
-  ConstView dout;
-  View dresidual;  ///< as sum = gradient of the residual, and of x without dropout
-  View dx;         ///< as sum = gradient of x; absent without dropout: then it equals dresidual
-  View dgamma, dbeta;  ///< [H] =
+  ConstView dout{};
+  View dresidual{};  ///< as sum = gradient of the residual, and of x without dropout
+  View dx{};         ///< as sum = gradient of x; absent without dropout: then it equals dresidual
+  View dgamma{}, dbeta{};  ///< [H] =
 };
 
 /// out[m] = weight[m] * in[rows[m]].
 struct GatherRowsArgs {
-  ConstView in;       ///< [N, H]
-  ConstView rows;     ///< i32 [M]
-  ConstView weights;  ///< [M] or absent: 1
-  View out;           ///< [M, H] =
+  ConstView in{};       ///< [N, H]
+  ConstView rows{};     ///< i32 [M]
+  ConstView weights{};  ///< [M] or absent: 1
+  View out{};           ///< [M, H] =
 };
 
 /// out = 0, then out[rows[m]] += weight[m] * in[m], in the order of m. With Write::add `out` is not
 /// zeroed first.
 struct ScatterRowsArgs {
-  ConstView in;       ///< [M, H]
-  ConstView rows;     ///< i32 [M]
-  ConstView weights;  ///< [M] or absent: 1
+  ConstView in{};       ///< [M, H]
+  ConstView rows{};     ///< i32 [M]
+  ConstView weights{};  ///< [M] or absent: 1
   Write write = Write::set;
-  View out;           ///< [N, H]
+  View out{};  ///< [N, H]
 };
 
 struct ActivateArgs {
   Activation activation = Activation::gelu;
-  ConstView x;
-  View y;  ///< as x =; may be the same memory as x
+  ConstView x{};
+  View y{};  ///< as x =; may be the same memory as x
 };
 
 struct ActivateGradArgs {
   Activation activation = Activation::gelu;
-  ConstView x;   ///< the pre-activation
-  ConstView dy;
-  View dx;  ///< as x =; may be the same memory as dy
+  ConstView x{};  ///< the pre-activation
+  ConstView dy{};
+  View dx{};  ///< as x =; may be the same memory as dy
 };
 
 /// Softmax cross-entropy: logits are overwritten by weight * loss_scale[term] * (softmax - onehot).
 struct ClassLossArgs {
-  View logits;        ///< [M, V] read, then = its gradient
-  ConstView labels;   ///< i32 [M]
-  ConstView weights;  ///< [M]; rows of weight 0 get a gradient of 0 and count nowhere
+  View logits{};        ///< [M, V] read, then = its gradient
+  ConstView labels{};   ///< i32 [M]
+  ConstView weights{};  ///< [M]; rows of weight 0 get a gradient of 0 and count nowhere
   LossTerm term = LossTerm::dna;
   const StepState* state = nullptr;  ///< loss_scale[term] is read
-  View totals;      ///< f64 [3] += sum of weight * nll (nats), sum of weights, correct by argmax
-  View row_loss;    ///< [M] = nll, or absent
-  View predicted;   ///< i32 [M] = argmax (lowest index on ties), or absent
+  View totals{};     ///< f64 [3] += sum of weight * nll (nats), sum of weights, correct by argmax
+  View row_loss{};   ///< [M] = nll, or absent
+  View predicted{};  ///< i32 [M] = argmax (lowest index on ties), or absent
 };
 
 /// Value losses: mean squared error, or binary cross-entropy on logits.
@@ -223,38 +223,38 @@ enum class ValueLoss : std::uint8_t { squared_error, binary_cross_entropy };
 /// squared_error: (p - t)^2; binary_cross_entropy: log(1 + e^p) - t p.
 struct ValueLossArgs {
   ValueLoss loss = ValueLoss::squared_error;
-  View predictions;   ///< [M, C] read, then = its gradient
-  ConstView targets;  ///< [M, C]
-  ConstView weights;  ///< [M, C]; 0 masks a value out
+  View predictions{};   ///< [M, C] read, then = its gradient
+  ConstView targets{};  ///< [M, C]
+  ConstView weights{};  ///< [M, C]; 0 masks a value out
   LossTerm term = LossTerm::task;
   const StepState* state = nullptr;
-  View totals;  ///< f64 [2] += sum of weight * loss, sum of weights
+  View totals{};  ///< f64 [2] += sum of weight * loss, sum of weights
 };
 
 /// out = a + b, elementwise; out may be the same memory as a or b.
 struct CombineArgs {
-  ConstView a, b;
-  View out;
+  ConstView a{}, b{};
+  View out{};
 };
 
 /// out = in, converted between f32 and bf16 (round to nearest even).
 struct ConvertArgs {
-  ConstView in;
-  View out;
+  ConstView in{};
+  View out{};
 };
 
 /// out = sum of squares in double, in chunks of fixed size and fixed order: the same bits at any
 /// number of threads.
 struct SumSquaresArgs {
-  ConstView in;
-  View out;  ///< f64 [1] =
+  ConstView in{};
+  View out{};  ///< f64 [1] =
 };
 
 /// One tensor of the flat parameter block.
 struct ParameterSlice {
   std::int64_t offset = 0;  ///< first element
   std::int64_t size = 0;
-  bool decay = false;       ///< weight decay applies (not to biases and LayerNorm)
+  bool decay = false;  ///< weight decay applies (not to biases and LayerNorm)
 };
 
 /// AdamW with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101):
@@ -263,10 +263,10 @@ struct ParameterSlice {
 ///   p -= lr * ((m / c1) / (sqrt(v / c2) + epsilon) + decay * p)
 /// A non-finite sum of squares leaves everything as it is and sets state->skipped = 1, else 0.
 struct UpdateArgs {
-  std::span<const ParameterSlice> slices;
-  View parameters;      ///< [P] +=
-  ConstView gradients;  ///< [P]
-  View moment1, moment2;  ///< [P]
+  std::span<const ParameterSlice> slices{};
+  View parameters{};          ///< [P] +=
+  ConstView gradients{};      ///< [P]
+  View moment1{}, moment2{};  ///< [P]
   float beta1 = 0.9F;
   float beta2 = 0.98F;
   float epsilon = 1e-6F;
