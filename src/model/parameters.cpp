@@ -1,1 +1,114 @@
-// Placeholder until the room is written.
+#include "model/parameters.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/philox.hpp"
+
+namespace epi::model {
+namespace {
+
+constexpr std::int64_t kAlignment = 16;  // elements: one cache line of f32
+
+/// Share of the normal distribution within two standard deviations.
+constexpr double kWithinTwoSigma = 0.9544997361036416;
+
+/// The normal quantile of 0.5 + q by P. J. Acklam's rational approximation (2003), relative error
+/// below 2e-9 for |q| <= 0.4772: within two sigma its central branch suffices, and that is plain
+/// arithmetic, so initial values don't depend on a mathematics library.
+double central_normal_quantile(double q) {
+  const double r = q * q;
+  double top = -3.969683028665376e+01;
+  for (const double term : {2.209460984245205e+02, -2.759285104469687e+02, 1.383577518672690e+02,
+                            -3.066479806614716e+01, 2.506628277459239e+00}) {
+    top = top * r + term;
+  }
+  double bottom = -5.447609879822406e+01;
+  for (const double term : {1.615858368580409e+02, -1.556989798598866e+02, 6.680131188771972e+01,
+                            -1.328068155288572e+01, 1.0}) {
+    bottom = bottom * r + term;
+  }
+  return q * top / bottom;
+}
+
+/// A standard normal, truncated at two sigma, from one random word.
+double truncated_normal(std::uint32_t word) {
+  const double uniform = (static_cast<double>(word) + 0.5) * 0x1p-32;
+  return std::clamp(central_normal_quantile((uniform - 0.5) * kWithinTwoSigma), -2.0, 2.0);
+}
+
+/// Elements 4i .. 4i+3 take the words of Philox(seed, parameters, {low(i), high(i), index, 0}).
+void fill_normal(float* values, const Parameter& parameter, std::uint64_t seed, std::uint32_t index,
+                 float deviation) {
+  for (std::int64_t first = 0; first < parameter.size; first += 4) {
+    const auto i = static_cast<std::uint64_t>(first / 4);
+    const core::PhiloxBlock words = core::philox(
+        seed, core::RandomUse::parameters,
+        {static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i >> 32U), index, 0});
+    const std::int64_t count = std::min<std::int64_t>(4, parameter.size - first);
+    for (std::int64_t j = 0; j < count; ++j) {
+      values[first + j] =
+          static_cast<float>(deviation * truncated_normal(words[static_cast<std::size_t>(j)]));
+    }
+  }
+}
+
+}  // namespace
+
+std::int64_t ParameterTable::add(std::string name, std::vector<std::int64_t> shape, bool decay,
+                                 Initial initial) {
+  core::require(shape.size() == 1 || shape.size() == 2, "a parameter has 1 or 2 dimensions");
+  for (const Parameter& other : parameters_) {
+    core::require(other.name != name, fmt::format("parameter {} is added twice", name));
+  }
+  std::int64_t size = 1;
+  for (const std::int64_t length : shape) size *= length;
+  core::require(size > 0, fmt::format("parameter {} has no elements", name));
+  parameters_.push_back({std::move(name), std::move(shape), block_size_, size, decay, initial});
+  block_size_ += (size + kAlignment - 1) / kAlignment * kAlignment;
+  return static_cast<std::int64_t>(parameters_.size()) - 1;
+}
+
+std::int64_t ParameterTable::num_parameters() const {
+  std::int64_t sum = 0;
+  for (const Parameter& parameter : parameters_) sum += parameter.size;
+  return sum;
+}
+
+const Parameter& ParameterTable::at(std::int64_t index) const {
+  core::require(index >= 0 && index < static_cast<std::int64_t>(parameters_.size()),
+                "parameter index outside of its table");
+  return parameters_[static_cast<std::size_t>(index)];
+}
+
+const Parameter& ParameterTable::find(const std::string& name) const {
+  const auto found = std::find_if(parameters_.begin(), parameters_.end(),
+                                  [&](const Parameter& p) { return p.name == name; });
+  core::require(found != parameters_.end(), fmt::format("no parameter is called {}", name));
+  return *found;
+}
+
+std::vector<kernels::ParameterSlice> ParameterTable::slices() const {
+  std::vector<kernels::ParameterSlice> slices;
+  slices.reserve(parameters_.size());
+  for (const Parameter& p : parameters_) slices.push_back({p.offset, p.size, p.decay});
+  return slices;
+}
+
+void initialise(const ParameterTable& table, std::uint64_t seed, float deviation,
+                const core::View& block) {
+  core::require(block.device() == core::kCpu && block.size() == table.block_size(),
+                "initialise needs the whole block in host memory");
+  auto* const values = block.as<float>();
+  std::fill_n(values, block.size(), 0.0F);  // biases and padding
+  std::uint32_t index = 0;
+  for (const Parameter& p : table.parameters()) {
+    if (p.initial == Initial::ones) std::fill_n(values + p.offset, p.size, 1.0F);
+    if (p.initial == Initial::normal) fill_normal(values + p.offset, p, seed, index, deviation);
+    ++index;
+  }
+}
+
+}  // namespace epi::model

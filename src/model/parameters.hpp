@@ -1,5 +1,6 @@
-// All parameters live in one flat f32 block in forward order, and this table names its slices. So do
-// gradients and moments, under the same offsets; exchange, checkpoint and optimizer use this table.
+// All parameters live in one flat f32 block in forward order, and this table names its slices. So
+// do gradients and moments, under the same offsets; exchange, checkpoint and optimizer use this
+// table.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@ namespace epi::model {
 enum class Initial : std::uint8_t { normal, zeros, ones };
 
 struct Parameter {
-  std::string name;  ///< as in Hugging Face's BertForMaskedLM where it has one
+  std::string name;                 ///< as in Hugging Face's BertForMaskedLM where it has one
   std::vector<std::int64_t> shape;  ///< 1 or 2 sizes, [out, in]
   std::int64_t offset = 0;          ///< in elements; a multiple of 16 (64 bytes)
   std::int64_t size = 0;
@@ -42,8 +43,8 @@ class ParameterTable {
   std::int64_t block_size_ = 0;
 };
 
-/// Truncated normal (2 sigma) with this standard deviation for Initial::normal, from Philox keyed by
-/// (seed, parameter index, element): the same on every rank. `block` is f32 host memory.
+/// Truncated normal (2 sigma) with this standard deviation for Initial::normal, from Philox keyed
+/// by (seed, parameter index, element): the same on every rank. `block` is f32 host memory.
 void initialise(const ParameterTable& table, std::uint64_t seed, float deviation,
                 const core::View& block);
 

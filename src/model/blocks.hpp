@@ -1,0 +1,89 @@
+// The small parts that layers and heads are made of: slices of the flat block, and a workspace that
+// is planned once.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "kernels/ops.hpp"
+#include "model/parameters.hpp"
+#include "model/pass.hpp"
+
+namespace epi::model {
+
+/// Where a parameter, or several adjacent ones, lie in the flat block.
+struct Slice {
+  std::int64_t offset = 0;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;  ///< 0: a vector of `rows` elements
+
+  /// The slice of a block of parameters or gradients.
+  template <class Block>
+  [[nodiscard]] Block of(const Block& block) const {
+    if (columns == 0) return block.slice(offset, rows);
+    return block.slice(offset, rows * columns).reshape({rows, columns});
+  }
+};
+
+/// y = x w^T + b.
+struct Dense {
+  Slice weight;  ///< [out, in]
+  Slice bias;    ///< [out]
+};
+
+struct Norm {
+  Slice gamma, beta;  ///< [H]
+};
+
+/// Each appends to the table, with BERT's initial values and decay (matrices decay, vectors don't).
+Slice add_matrix(ParameterTable& table, const std::string& name, std::int64_t rows,
+                 std::int64_t columns);
+Slice add_vector(ParameterTable& table, const std::string& name, std::int64_t size,
+                 Initial initial);
+/// NAME.weight and NAME.bias.
+Dense add_dense(ParameterTable& table, const std::string& name, std::int64_t out, std::int64_t in);
+Norm add_norm(ParameterTable& table, const std::string& name, std::int64_t size);
+
+/// Owns the activations of a model. All of them are added in constructors, so a step allocates
+/// none.
+class Workspace {
+ public:
+  explicit Workspace(core::Device device) : device_(device) {}
+  /// A zeroed f32 tensor that lives as long as this object.
+  core::View add(std::initializer_list<std::int64_t> shape);
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  core::Device device_;
+  std::vector<core::Tensor> tensors_;
+  std::size_t bytes_ = 0;
+};
+
+/// The same elements as [rows, last size]: what matrix ops take.
+template <class AnyView>
+[[nodiscard]] AnyView as_rows(const AnyView& view) {
+  const std::int64_t last = view.shape(view.rank() - 1);
+  return view.reshape({view.size() / last, last});
+}
+
+/// y = activation(pre), pre = x w^T + b; fused where an epilogue has the activation.
+void dense_forward(kernels::Ops& ops, const Dense& dense, kernels::Activation activation,
+                   const core::ConstView& x, const core::View& pre, const core::View& y,
+                   const Pass& pass);
+
+/// y = x w^T + b.
+void dense_forward(kernels::Ops& ops, const Dense& dense, const core::ConstView& x,
+                   const core::View& y, const Pass& pass);
+
+/// Writes the gradients of weight and bias.
+void dense_grad_weight(kernels::Ops& ops, const Dense& dense, const core::ConstView& dy,
+                       const core::ConstView& x, const Pass& pass);
+
+/// dx (=|+=) dy w.
+void dense_grad_input(kernels::Ops& ops, const Dense& dense, const core::ConstView& dy,
+                      kernels::Write write, const core::View& dx, const Pass& pass);
+
+}  // namespace epi::model

@@ -1,0 +1,61 @@
+// The BERT encoder: embeddings of tokens, positions and token types, then L layers. Heads read its
+// hidden states and leave their gradient with it, so pre-training and fine-tuning share it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "model/blocks.hpp"
+#include "model/encoder_layer.hpp"
+#include "model/model_config.hpp"
+
+namespace epi::model {
+
+/// i32 [B, T] each: what the encoder reads.
+struct EncoderInput {
+  core::ConstView token_ids;
+  core::ConstView type_ids;  ///< 0 missing, 1..S states, S+1 masked
+};
+
+class Encoder {
+ public:
+  /// Appends the encoder's parameters ("bert....") to the table and plans its activations. Both
+  /// configurations have been checked. `ops` must outlive this object.
+  Encoder(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops,
+          ParameterTable& table);
+
+  /// Writes hidden(). Announces each layer through pass.hooks.before_read.
+  void forward(const EncoderInput& input, const Pass& pass);
+
+  /// Gradients of all encoder parameters from hidden_gradient(), which is consumed. Announces each
+  /// layer through pass.hooks.gradients_done, 0 last. `word_gradient` add: the word embeddings'
+  /// slice already holds the gradient of a decoder that is tied to them.
+  void backward(const EncoderInput& input, kernels::Write word_gradient, const Pass& pass);
+
+  /// [B, T, H]: the last layer's output.
+  [[nodiscard]] core::ConstView hidden() const { return layers_.back().output(); }
+  /// [B, T, H]: heads write d(loss)/d(hidden) here before backward.
+  [[nodiscard]] core::View hidden_gradient() const { return scratch_.dout; }
+  /// [V, H], for a tied decoder.
+  [[nodiscard]] const Slice& word_embeddings() const { return words_; }
+  [[nodiscard]] std::size_t activation_bytes() const { return workspace_.bytes(); }
+
+ private:
+  [[nodiscard]] kernels::Dropout dropout(const Pass& pass) const;
+  void embed(const EncoderInput& input, const Pass& pass);
+  void embed_grad(const EncoderInput& input, kernels::Write word_gradient, const Pass& pass);
+
+  kernels::Ops* ops_;
+  float epsilon_;
+  Workspace workspace_;
+  Slice words_, positions_, types_;
+  Norm norm_;
+  core::View embedded_;     ///< [B, T, H]
+  core::View mean_, rstd_;  ///< [B*T]
+  std::vector<EncoderLayer> layers_;
+  LayerScratch scratch_;
+};
+
+}  // namespace epi::model

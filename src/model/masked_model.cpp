@@ -1,0 +1,168 @@
+#include "model/masked_model.hpp"
+
+#include <optional>
+#include <vector>
+
+#include "model/class_head.hpp"
+#include "model/encoder.hpp"
+
+namespace epi::model {
+namespace {
+
+using core::DType;
+
+const ModelConfig& checked(const ModelConfig& config, const BatchShape& shape) {
+  config.check();
+  shape.check(config);
+  return config;
+}
+
+/// Elements between parameters, where the block is padded.
+std::vector<Slice> padding_of(const ParameterTable& table) {
+  std::vector<Slice> gaps;
+  const auto& parameters = table.parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const std::int64_t end = parameters[i].offset + parameters[i].size;
+    const std::int64_t next =
+        i + 1 < parameters.size() ? parameters[i + 1].offset : table.block_size();
+    if (next > end) gaps.push_back({end, next - end, 0});
+  }
+  return gaps;
+}
+
+EncoderInput input_of(const Batch& batch) {
+  return {batch.token_ids, batch.type_ids};
+}
+
+Targets dna_targets(const Batch& batch) {
+  return {batch.dna_rows, batch.dna_labels, batch.dna_weights};
+}
+
+Targets state_targets(const Batch& batch) {
+  return {batch.state_rows, batch.state_labels, batch.state_weights};
+}
+
+}  // namespace
+
+Batch::Batch(const BatchShape& shape, core::Device device)
+    : token_ids(DType::i32, {shape.batch, shape.tokens}, device),
+      type_ids(DType::i32, {shape.batch, shape.tokens}, device) {
+  if (shape.dna_slots > 0) {
+    dna_rows = core::Tensor(DType::i32, {shape.batch, shape.dna_slots}, device);
+    dna_labels = core::Tensor(DType::i32, {shape.batch, shape.dna_slots}, device);
+    dna_weights = core::Tensor(DType::f32, {shape.batch, shape.dna_slots}, device);
+  }
+  if (shape.state_slots > 0) {
+    state_rows = core::Tensor(DType::i32, {shape.batch, shape.state_slots}, device);
+    state_labels = core::Tensor(DType::i32, {shape.batch, shape.state_slots}, device);
+    state_weights = core::Tensor(DType::f32, {shape.batch, shape.state_slots}, device);
+  }
+}
+
+// Members are in the order of the block: the constructors below append to the table in that order.
+struct MaskedModel::State {
+  State(const ModelConfig& model, const BatchShape& batch, kernels::Ops& ops)
+      : config(checked(model, batch)),
+        shape(batch),
+        encoder(config, shape, ops, table),
+        dna(add_dna_head(config, encoder.word_embeddings(), table)) {
+    if (shape.dna_slots > 0) {
+      dna_head.emplace(config, dna, kernels::LossTerm::dna, shape.batch * shape.dna_slots, ops);
+    }
+    if (config.num_states > 0) states = add_state_head(config, table);
+    if (shape.state_slots > 0) {
+      state_head.emplace(config, states, kernels::LossTerm::state, shape.batch * shape.state_slots,
+                         ops);
+    }
+    padding = padding_of(table);
+  }
+
+  /// Gradients of a head: by backward, or zero when it has no objective.
+  void backward_head(std::optional<ClassHead>& head, const HeadParameters& parameters,
+                     const Targets& targets, kernels::Write write, const Pass& pass) {
+    if (head) {
+      head->backward(targets, write, encoder.hidden_gradient(), pass);
+    } else {
+      core::fill_zero(pass.gradients.slice(parameters.offset, parameters.end - parameters.offset),
+                      pass.stream);
+    }
+    pass.gradients_done(parameters.offset);
+  }
+
+  ModelConfig config;
+  BatchShape shape;
+  ParameterTable table;
+  Encoder encoder;
+  HeadParameters dna, states;
+  std::optional<ClassHead> dna_head, state_head;
+  std::vector<Slice> padding;
+  float dropout = 0.0F;  ///< of the last forward
+};
+
+MaskedModel::MaskedModel(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops)
+    : state_(std::make_unique<State>(config, shape, ops)) {}
+
+MaskedModel::~MaskedModel() = default;
+
+const ParameterTable& MaskedModel::table() const {
+  return state_->table;
+}
+const ModelConfig& MaskedModel::config() const {
+  return state_->config;
+}
+const BatchShape& MaskedModel::shape() const {
+  return state_->shape;
+}
+core::ConstView MaskedModel::hidden() const {
+  return state_->encoder.hidden();
+}
+
+std::size_t MaskedModel::activation_bytes() const {
+  std::size_t bytes = state_->encoder.activation_bytes();
+  if (state_->dna_head) bytes += state_->dna_head->activation_bytes();
+  if (state_->state_head) bytes += state_->state_head->activation_bytes();
+  return bytes;
+}
+
+void MaskedModel::forward(const Batch& batch, const core::ConstView& parameters,
+                          const kernels::StepState* state, bool training, const LossOutputs& losses,
+                          const BlockHooks& hooks, core::Stream& stream) {
+  core::require(parameters.size() == state_->table.block_size(),
+                "forward takes the whole parameter block");
+  state_->dropout = training ? state_->config.dropout : 0.0F;
+  const Pass pass{parameters, {}, state, state_->dropout, hooks, stream};
+  Encoder& encoder = state_->encoder;
+  encoder.forward(input_of(batch), pass);
+  if (state_->dna_head) {
+    state_->dna_head->forward(encoder.hidden(), dna_targets(batch),
+                              {losses.dna_totals, losses.dna_row_loss, losses.dna_predicted}, pass);
+  }
+  if (state_->state_head) {
+    state_->state_head->forward(
+        encoder.hidden(), state_targets(batch),
+        {losses.state_totals, losses.state_row_loss, losses.state_predicted}, pass);
+  }
+}
+
+void MaskedModel::backward(const Batch& batch, const core::ConstView& parameters,
+                           const kernels::StepState* state, const core::View& gradients,
+                           const BlockHooks& hooks, core::Stream& stream) {
+  core::require(parameters.size() == state_->table.block_size() &&
+                    gradients.size() == state_->table.block_size(),
+                "backward takes the whole blocks of parameters and gradients");
+  using kernels::Write;
+  const Pass pass{parameters, gradients, state, state_->dropout, hooks, stream};
+  for (const Slice& gap : state_->padding) core::fill_zero(gap.of(gradients), stream);
+
+  // From the end of the block. The first head sets the gradient of the hidden states, the next
+  // adds.
+  if (state_->config.num_states > 0) {
+    state_->backward_head(state_->state_head, state_->states, state_targets(batch), Write::set,
+                          pass);
+  }
+  state_->backward_head(state_->dna_head, state_->dna, dna_targets(batch),
+                        state_->state_head ? Write::add : Write::set, pass);
+  state_->encoder.backward(input_of(batch), state_->dna_head ? Write::add : Write::set, pass);
+}
+
+}  // namespace epi::model
