@@ -52,7 +52,9 @@ struct Shard {
   std::int64_t start_bp = 0;
   std::int64_t length_bp = 0;
   std::int64_t bytes = 0;
-  std::string digest;  ///< XXH3-128 of the whole file
+  std::string digest;         ///< XXH3-128 of the whole file
+  std::string bases_digest;   ///< of each dataset, as in the shard's own header: tells shards of
+  std::string states_digest;  ///< different stores apart without reading them whole
 };
 
 /// manifest.json, read and checked.
@@ -69,7 +71,7 @@ struct Manifest {
   /// blacklist and, for train, without the guard around held-out regions.
   std::vector<Interval> regions[3];
   std::vector<Shard> shards;
-  std::string digest;  ///< of the manifest text itself: the store's fingerprint
+  std::string digest;  ///< of the manifest's content: the store's fingerprint
 };
 
 /// An opened store: its shards mapped into memory, one copy per node (the page cache).

@@ -13,8 +13,7 @@
 namespace epi::data {
 
 /// Windows tile each stretch of a split's regions inside one segment; what a stretch leaves over
-/// (less than one window) is its slack, in which jitter moves all of its windows together or apart
-/// without leaving the stretch.
+/// (less than one window) is its slack, by which jitter moves a window without leaving the stretch.
 class WindowTable {
  public:
   /// `window_bp` as TokenSpec::window_bp. Stretches shorter than a window hold none.
@@ -24,8 +23,7 @@ class WindowTable {
 
   [[nodiscard]] std::int64_t size() const;
   [[nodiscard]] std::int64_t window_bp() const;
-  /// Window `index` in 0..size()-1, moved by `jitter` in [0, 1) of the room it has: windows of one
-  /// epoch with one jitter value each stay inside their stretch.
+  /// Window `index` in 0..size()-1, moved by `jitter` in [0, 1) of its stretch's slack.
   [[nodiscard]] core::WindowRef at(std::int64_t index, float jitter = 0.0F) const;
 
  private:
@@ -56,11 +54,14 @@ struct PretrainingOptions {
   bool reverse_complement = true;  ///< half of the samples, states reversed too
 };
 
-/// Each epoch shows every (window, cell type) pair once, in a new order.
+/// Each epoch shows every (window, cell type) pair once, in a new order; jitter and strand are
+/// drawn for each slot.
 class PretrainingOrder final : public SampleSource {
  public:
-  /// `cells`: indices into Manifest::cells that take part. InputError if there is no window or cell.
-  PretrainingOrder(WindowTable windows, std::vector<std::int32_t> cells, PretrainingOptions options);
+  /// `cells`: indices into Manifest::cells that take part. InputError if there is no window or
+  /// cell.
+  PretrainingOrder(WindowTable windows, std::vector<std::int32_t> cells,
+                   PretrainingOptions options);
   [[nodiscard]] std::int64_t epoch_size() const override;
   void samples(std::uint64_t first_slot, std::span<core::SampleRef> out) const override;
 
@@ -70,8 +71,8 @@ class PretrainingOrder final : public SampleSource {
   PretrainingOptions options_;
 };
 
-/// A fixed list for evaluation: `count` (window, cell type) pairs spread evenly over all of them
-/// (all, if count is 0 or larger), forward strand, no jitter.
+/// A fixed list for evaluation: `count` different (window, cell type) pairs, windows spread evenly
+/// and cell types in turn (all pairs, if count is 0 or larger), forward strand, no jitter.
 class EvaluationOrder final : public SampleSource {
  public:
   EvaluationOrder(WindowTable windows, std::vector<std::int32_t> cells, std::int64_t count);

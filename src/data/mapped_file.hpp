@@ -1,0 +1,25 @@
+// A file mapped into memory, read only. The page cache holds it once per node, however many ranks
+// map it, and serves files larger than memory.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+namespace epi::data {
+
+class MappedFile {
+ public:
+  /// MissingError or IoError with the system's reason. An empty file maps to no bytes.
+  explicit MappedFile(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const { return bytes_; }
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+};
+
+}  // namespace epi::data

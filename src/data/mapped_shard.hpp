@@ -1,0 +1,33 @@
+// A shard of a store, mapped and compared with its manifest: what the store serves and what
+// verification looks at.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+#include "data/mapped_file.hpp"
+#include "data/shard.hpp"
+#include "data/store.hpp"
+
+namespace epi::data {
+
+class MappedShard {
+ public:
+  /// Maps folder/shard.file and checks its size and header against the manifest: a truncated file,
+  /// a shard that belongs elsewhere in the store or to another store, an unknown version.
+  /// MissingError or FormatError naming file, expected and found.
+  MappedShard(const std::filesystem::path& folder, const Manifest& manifest, const Shard& shard);
+
+  [[nodiscard]] std::span<const std::uint8_t> file() const { return file_.bytes(); }
+  [[nodiscard]] std::span<const std::uint8_t> bases() const;
+  /// State codes of one cell type.
+  [[nodiscard]] std::span<const std::uint8_t> states(std::int32_t cell) const;
+  [[nodiscard]] const ShardLayout& layout() const { return layout_; }
+
+ private:
+  MappedFile file_;
+  ShardLayout layout_;
+};
+
+}  // namespace epi::data
