@@ -1,0 +1,245 @@
+#include "bench_step.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <thread>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "core/philox.hpp"
+#include "dist/communicator.hpp"
+#include "kernels/cpu/peak.hpp"
+#include "kernels/ops.hpp"
+#include "model/masked_model.hpp"
+#include "train/timings.hpp"
+
+namespace epi::launch {
+namespace {
+
+using core::DType;
+using core::Tensor;
+using train::Part;
+using train::Timings;
+
+constexpr std::uint64_t kSeed = 1;
+constexpr std::int32_t kStates = 25;  // the Roadmap model of the bundled data
+constexpr std::int32_t kBinBp = 200;
+constexpr std::int64_t kStateRunBins = 8;
+
+/// Uniform random bases with states in runs: no biology, only the shapes of it.
+class SyntheticCorpus {
+ public:
+  explicit SyntheticCorpus(std::int64_t length_bp)
+      : bases_(static_cast<std::size_t>(length_bp)),
+        states_(static_cast<std::size_t>((length_bp + kBinBp - 1) / kBinBp)) {
+    for (std::size_t i = 0; i < bases_.size(); ++i) bases_[i] = draw(i, 0, 4);
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      states_[i] = static_cast<std::uint8_t>(1 + draw(i / kStateRunBins, 1, kStates));
+    }
+    segment_ = {0, 0, length_bp, bases_.data(), &rows_};
+    rows_ = states_.data();
+  }
+  SyntheticCorpus(const SyntheticCorpus&) = delete;
+  SyntheticCorpus& operator=(const SyntheticCorpus&) = delete;
+
+  [[nodiscard]] core::CorpusView view() const { return {{&segment_, 1}, 1, kStates, kBinBp}; }
+
+ private:
+  static std::uint8_t draw(std::size_t i, std::uint32_t what, std::uint32_t below) {
+    const auto low = static_cast<std::uint32_t>(i);
+    const core::PhiloxBlock words = core::philox(kSeed, core::RandomUse::test, {low, what, 0, 0});
+    return static_cast<std::uint8_t>(core::uniform_below(words[0], below));
+  }
+
+  std::vector<std::uint8_t> bases_, states_;
+  const std::uint8_t* rows_ = nullptr;
+  core::SegmentView segment_;
+};
+
+model::ModelConfig model_of(const BenchOptions& options, const kernels::TokenSpec& tokens) {
+  model::ModelConfig config = model::preset(options.model);
+  config.vocabulary = tokens.vocabulary();
+  config.num_states = kStates;
+  config.positions = std::max(config.positions, options.tokens);
+  return config;
+}
+
+model::BatchShape shape_of(const BenchOptions& options, const kernels::TokenSpec& tokens,
+                           const kernels::MaskSpec& masks) {
+  return {options.batch, options.tokens, kernels::dna_slots(tokens, masks),
+          kernels::state_slots(tokens, masks, kBinBp)};
+}
+
+/// Everything that one step needs, allocated once.
+class Bench {
+ public:
+  explicit Bench(const BenchOptions& options)
+      : options_(options),
+        tokens_{6, 6, options.tokens},
+        ops_(kernels::make_cpu_ops(options.threads)),
+        model_(model_of(options, tokens_), shape_of(options, tokens_, masks_), *ops_),
+        batch_(model_.shape(), core::kCpu),
+        corpus_(tokens_.window_bp() * options.batch),
+        corpus_view_(corpus_.view()),
+        parameters_(DType::f32, {size()}),
+        gradients_(DType::f32, {size()}),
+        moment1_(DType::f32, {size()}),
+        moment2_(DType::f32, {size()}),
+        totals_(DType::f64, {2, 3}),
+        counts_(DType::i64, {3}),
+        slices_(model_.table().slices()) {
+    model::initialise(model_.table(), kSeed, model_.config().initial_deviation, parameters_);
+    for (std::int64_t row = 0; row < options.batch; ++row) {
+      samples_.push_back({{0, row * tokens_.window_bp()}, 0, core::Strand::forward, 0});
+    }
+    state_.seed = kSeed;
+    state_.max_gradient_norm = 1.0F;
+    state_.learning_rate = 1e-4F;
+  }
+
+  [[nodiscard]] const kernels::Ops& ops() const { return *ops_; }
+  [[nodiscard]] const model::MaskedModel& model() const { return model_; }
+  [[nodiscard]] std::int64_t size() const { return model_.table().block_size(); }
+  /// Loss of the last step: nats per hidden token plus nats per hidden bin.
+  [[nodiscard]] double loss() const {
+    const auto* sums = totals_.as<double>();
+    return sums[0] / std::max(sums[1], 1.0) + sums[3] / std::max(sums[4], 1.0);
+  }
+
+  Timings step() {
+    Timings timings;
+    timings.measure(Part::assemble, [&] { assemble(); });
+    timings.measure(Part::forward, [&] { forward(); });
+    timings.measure(Part::backward, [&] {
+      model_.backward(batch_, parameters_, &state_, gradients_, {}, stream_);
+    });
+    timings.measure(Part::exchange, [&] {
+      world_->start(dist::Reduce::sum, gradients_, core::Event::record(stream_)).wait(stream_);
+    });
+    timings.measure(Part::update, [&] { update(); });
+    return timings;
+  }
+
+ private:
+  void assemble() {
+    core::fill_zero(counts_, stream_);
+    state_.step += 1;
+    state_.first_slot = static_cast<std::uint64_t>(state_.step * options_.batch);
+    ops_->assemble({.corpus = &corpus_view_,
+                    .samples = samples_,
+                    .tokens = tokens_,
+                    .masks = masks_,
+                    .state = &state_,
+                    .token_ids = batch_.token_ids,
+                    .type_ids = batch_.type_ids,
+                    .dna_rows = batch_.dna_rows,
+                    .dna_labels = batch_.dna_labels,
+                    .dna_weights = batch_.dna_weights,
+                    .state_rows = batch_.state_rows,
+                    .state_labels = batch_.state_labels,
+                    .state_weights = batch_.state_weights,
+                    .counts = counts_},
+                   stream_);
+  }
+
+  void forward() {
+    for (std::size_t term = 0; term < 2; ++term) {
+      const auto targets = static_cast<float>(counts_.as<std::int64_t>()[term]);
+      state_.loss_scale[term] = targets > 0.0F ? 1.0F / targets : 0.0F;
+    }
+    core::fill_zero(totals_, stream_);
+    model::LossOutputs losses;
+    losses.dna_totals = totals_.view().slice(0, 3);
+    losses.state_totals = totals_.view().slice(3, 3);
+    model_.forward(batch_, parameters_, &state_, true, losses, {}, stream_);
+  }
+
+  void update() {
+    state_.bias_correction1 = 1.0F - std::pow(0.9F, static_cast<float>(state_.step));
+    state_.bias_correction2 = 1.0F - std::pow(0.98F, static_cast<float>(state_.step));
+    ops_->sum_squares({gradients_, core::View(&state_.gradient_sum_squares, {1})}, stream_);
+    ops_->update({.slices = slices_,
+                  .parameters = parameters_,
+                  .gradients = gradients_,
+                  .moment1 = moment1_,
+                  .moment2 = moment2_,
+                  .state = &state_},
+                 stream_);
+    stream_.synchronize();
+  }
+
+  BenchOptions options_;
+  kernels::TokenSpec tokens_;
+  kernels::MaskSpec masks_;
+  core::Stream stream_{core::kCpu};
+  std::unique_ptr<dist::Communicator> world_ = dist::make_solo();
+  std::unique_ptr<kernels::Ops> ops_;
+  model::MaskedModel model_;
+  model::Batch batch_;
+  SyntheticCorpus corpus_;
+  core::CorpusView corpus_view_;
+  Tensor parameters_, gradients_, moment1_, moment2_, totals_, counts_;
+  std::vector<kernels::ParameterSlice> slices_;
+  std::vector<core::SampleRef> samples_;
+  kernels::StepState state_;
+};
+
+double peak_memory_mib() {
+  rusage usage = {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;  // Linux counts in KiB
+}
+
+/// "avx512, 2 threads" names the threads; the peak is measured on as many.
+int threads_of(const kernels::Ops& ops) {
+  const std::string text = ops.description();
+  const std::size_t digits = text.find_last_of("0123456789");
+  if (digits == std::string::npos) return 1;
+  const std::size_t first = text.find_last_not_of("0123456789", digits) + 1;
+  int threads = 1;
+  std::from_chars(text.data() + first, text.data() + digits + 1, threads);
+  return threads;
+}
+
+}  // namespace
+
+BenchResult bench_step(const BenchOptions& options, const core::Log& log) {
+  if (options.precision != "fp32") {
+    throw core::UsageError("bench step: precision '" + options.precision +
+                           "': this build has fp32");
+  }
+  Bench bench(options);
+  const int threads = threads_of(bench.ops());
+  const double peak = kernels::cpu::measure_peak(threads);
+  log.info("synthetic windows, {} on {}; one step to warm up, {} timed", options.model,
+           bench.ops().description(), options.steps);
+  static_cast<void>(bench.step());
+  std::vector<Timings> steps;
+  for (std::int64_t i = 0; i < options.steps; ++i) steps.push_back(bench.step());
+  std::sort(steps.begin(), steps.end(),
+            [](const Timings& a, const Timings& b) { return a.step_seconds() < b.step_seconds(); });
+  const Timings& median = steps[steps.size() / 2];
+
+  BenchResult result;
+  result.kernels = bench.ops().description();
+  result.threads = threads;
+  result.parameters = bench.model().table().num_parameters();
+  result.loss = bench.loss();
+  result.step_s = median.step_seconds();
+  result.tokens_per_s = static_cast<double>(options.batch * options.tokens) / result.step_s;
+  result.gflop_per_s = 1e-9 * result.tokens_per_s *
+                       model::flops_per_token(bench.model().config(), bench.model().shape());
+  result.peak_gflop_per_s = 1e-9 * std::max(peak, kernels::cpu::measure_peak(threads));
+  result.assemble_s = median.seconds(Part::assemble);
+  result.forward_s = median.seconds(Part::forward);
+  result.backward_s = median.seconds(Part::backward);
+  result.exchange_s = median.seconds(Part::exchange);
+  result.update_s = median.seconds(Part::update);
+  result.peak_memory_mib = peak_memory_mib();
+  return result;
+}
+
+}  // namespace epi::launch

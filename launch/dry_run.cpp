@@ -1,0 +1,82 @@
+#include "dry_run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/windows.hpp"
+#include "train/training_step.hpp"
+
+namespace epi::launch {
+namespace {
+
+std::vector<std::int32_t> training_cells(const data::Manifest& manifest) {
+  std::vector<std::int32_t> cells;
+  for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
+    if (manifest.cells[i].split == data::Split::train) cells.push_back(static_cast<int>(i));
+  }
+  return cells;
+}
+
+std::int64_t bases_of(const data::Manifest& manifest) {
+  std::int64_t bases = 0;
+  for (const data::Contig& contig : manifest.contigs) bases += contig.acgt_bp;
+  return bases;
+}
+
+double mib(double bytes) {
+  return bytes / (1024.0 * 1024.0);
+}
+
+std::string store_line(const std::string& folder, const data::Manifest& manifest) {
+  return fmt::format("store {}: {} contigs, {} bases, {} cell types, {} states, bins of {} bp",
+                     folder, manifest.contigs.size(), bases_of(manifest), manifest.cells.size(),
+                     manifest.states.size(), manifest.bin_bp);
+}
+
+std::string model_line(const model::ModelConfig& model, std::int64_t parameters) {
+  return fmt::format("model: {} layers x {} hidden x {} heads, {} parameters", model.layers,
+                     model.hidden, model.heads, parameters);
+}
+
+std::string steps_line(const train::RunConfig& config, std::int64_t samples_per_epoch, int ranks) {
+  const double samples = static_cast<double>(config.train.steps * config.train.global_batch);
+  return fmt::format(
+      "run: {} steps of {} windows ({} micro-batches of {} over {} ranks) = {:.2f} epochs",
+      config.train.steps, config.train.global_batch, config.train.micro_batches(),
+      config.train.micro_batch, ranks, samples / static_cast<double>(samples_per_epoch));
+}
+
+}  // namespace
+
+std::vector<std::string> plan_of(const train::RunConfig& config, dist::Communicator& world) {
+  train::check_ranks(config, world.size());
+  const data::Store store = data::Store::open(config.store);
+  const data::Manifest& manifest = store.manifest();
+  const core::CorpusView corpus = store.corpus();
+  const data::WindowTable windows(manifest, corpus, data::Split::train, config.tokens.window_bp());
+  const std::int64_t held_out =
+      data::WindowTable(manifest, corpus, data::Split::valid, config.tokens.window_bp()).size();
+  const std::vector<std::int32_t> cells = training_cells(manifest);
+  const data::PretrainingOrder order(windows, cells, {});
+
+  model::ModelConfig model = config.model;
+  model.num_states = corpus.num_states;
+  model.check();
+  const std::unique_ptr<kernels::Ops> ops = kernels::make_cpu_ops(config.train.threads);
+  core::Stream stream(ops->device());
+  const train::TrainingStep step({config, model, corpus, order, *ops, world, stream});
+
+  const std::int64_t tokens = order.epoch_size() * config.tokens.length;
+  return {store_line(config.store, manifest),
+          fmt::format("windows of {} bases: {} for training x {} cell types, {} for validation",
+                      config.tokens.window_bp(), windows.size(), cells.size(), held_out),
+          fmt::format("epoch: {} samples, {} tokens", order.epoch_size(), tokens),
+          model_line(model, step.table().num_parameters()),
+          steps_line(config, order.epoch_size(), world.size()),
+          fmt::format("memory: {:.1f} MiB per rank, and the store's pages once per node",
+                      mib(static_cast<double>(step.bytes()))),
+          fmt::format("kernels: {}; ranks: {}", ops->description(), world.description())};
+}
+
+}  // namespace epi::launch

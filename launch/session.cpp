@@ -1,0 +1,94 @@
+#include "session.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+#include "exit_codes.hpp"
+
+namespace epi::launch {
+namespace {
+
+/// A launcher's traces. They only say that there is one; who we are is MPI's to say.
+bool under_launcher() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE"}) {
+    if (std::getenv(name) != nullptr) return true;  // NOLINT(concurrency-mt-unsafe): one thread
+  }
+  const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");  // NOLINT(concurrency-mt-unsafe)
+  return tasks != nullptr && std::string(tasks) != "1";
+}
+
+struct Failure {
+  int code = kInternal;
+  std::string message;
+  bool agreed = false;  // all ranks throw it
+};
+
+Failure describe(const std::exception_ptr& failure) {
+  Failure found;
+  try {
+    std::rethrow_exception(failure);
+  } catch (const core::Error& error) {
+    found.code = exit_code_of(error.kind());
+    found.message = error.what();
+    if (error.kind() == core::ErrorKind::logic) found.message = "internal error: " + found.message;
+  } catch (const std::bad_alloc&) {
+    found.code = kUnavailable;
+    found.message = "out of memory";
+  } catch (const std::exception& error) {
+    found.message = std::string("internal error: ") + error.what();
+  }
+  try {
+    std::rethrow_exception(failure);
+  } catch (const dist::Agreed&) {
+    found.agreed = true;
+  } catch (...) {  // not agreed
+  }
+  return found;
+}
+
+}  // namespace
+
+dist::Communicator& Session::world() {
+  if (!world_) {
+    if (under_launcher()) {
+      mpi_ = std::make_unique<dist::MpiRuntime>(argc_, argv_);
+      world_ = mpi_->world();
+    } else {
+      world_ = dist::make_solo();
+    }
+  }
+  return *world_;
+}
+
+core::Log Session::log(core::LogLevel level) {
+  return core::Log(stderr, world_ ? world_->rank() : 0, level);
+}
+
+bool Session::speaks() {
+  if (!world_ && !under_launcher()) return true;
+  return world().rank() == 0;
+}
+
+int Session::report(const std::exception_ptr& failure) {
+  const Failure found = describe(failure);
+  const bool alone = !world_ || world_->size() == 1;
+  if (alone) {
+    std::fprintf(stderr, "epitrain: error: %s\n", found.message.c_str());
+  } else if (found.agreed) {
+    if (world_->rank() == 0) std::fprintf(stderr, "epitrain: error: %s\n", found.message.c_str());
+  } else {
+    std::fprintf(stderr, "epitrain: error: rank %d: %s\n", world_->rank(), found.message.c_str());
+    std::fflush(stderr);
+    world_->abort(found.code);
+  }
+  return found.code;
+}
+
+std::string Session::command() const {
+  std::string text;
+  for (int i = 0; i < argc_; ++i) text += (i == 0 ? "" : " ") + std::string(argv_[i]);
+  return text;
+}
+
+}  // namespace epi::launch

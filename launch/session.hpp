@@ -1,0 +1,46 @@
+// One start of the program: its arguments, its log and, for verbs that run on many ranks, the job.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/log.hpp"
+#include "dist/communicator.hpp"
+#include "dist/mpi.hpp"
+
+namespace epi::launch {
+
+class Session {
+ public:
+  Session(int& argc, char**& argv) : argc_(argc), argv_(argv) {}
+
+  /// All ranks of the job. The first call starts MPI, but only under a launcher (mpirun, srun): a
+  /// program started by hand is a job of one rank and needs no MPI at run time.
+  [[nodiscard]] dist::Communicator& world();
+
+  /// A log to stderr: rank 0 speaks, other ranks only warn.
+  [[nodiscard]] core::Log log(core::LogLevel level = core::LogLevel::info);
+
+  /// Whether this process is the one that speaks for the job.
+  [[nodiscard]] bool speaks();
+
+  /// Prints one message for the exception in flight and returns the exit code. An error that only
+  /// this rank has seen ends the other ranks too: they wait for it somewhere.
+  [[nodiscard]] int report(const std::exception_ptr& failure);
+
+  /// The command line as one text, for provenance.
+  [[nodiscard]] std::string command() const;
+
+ private:
+  int& argc_;
+  char**& argv_;
+  std::unique_ptr<dist::MpiRuntime> mpi_;
+  std::unique_ptr<dist::Communicator> world_;
+};
+
+/// What a verb does once the command line is parsed; returns the exit code.
+using Verb = std::function<int(Session&)>;
+
+}  // namespace epi::launch

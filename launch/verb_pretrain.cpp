@@ -1,0 +1,79 @@
+// `epitrain pretrain`: a run from a configuration, on one process or under mpirun.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config.hpp"
+#include "dry_run.hpp"
+#include "exit_codes.hpp"
+#include "signals.hpp"
+#include "train/run_config.hpp"
+#include "train/trainer.hpp"
+#include "verbs.hpp"
+
+namespace epi::launch {
+namespace {
+
+struct Options {
+  std::string config;
+  std::string out;
+  std::vector<std::string> set;
+  bool print_config = false;
+  bool dry_run = false;
+  bool quiet = false;
+};
+
+train::RunConfig read_config(const Options& options) {
+  core::Config config = core::Config::from_file(options.config);
+  for (const std::string& assignment : options.set) config.set(assignment);
+  return train::read_run_config(config);
+}
+
+void print(const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) std::printf("# %s\n", line.c_str());
+}
+
+int pretrain(const Options& options, Session& session) {
+  dist::Communicator& world = session.world();
+  std::optional<train::RunConfig> config;
+  dist::agree(world, [&] { config = read_config(options); });
+  if (options.print_config || options.dry_run) {
+    if (session.speaks()) std::printf("%s", config->resolved.c_str());
+  }
+  if (options.print_config) return kDone;
+  if (options.dry_run) {
+    const std::vector<std::string> plan = plan_of(*config, world);
+    if (session.speaks()) print(plan);
+    return kDone;
+  }
+  if (options.out.empty()) throw core::UsageError("pretrain: --out is required");
+  train::StopRequest stop;
+  const SignalsStop signals(stop);
+  const core::Log log = session.log(options.quiet ? core::LogLevel::quiet : core::LogLevel::info);
+  const train::RunResult result = train::pretrain(*config, {options.out}, world, log, stop);
+  return result.stopped ? kResumable : kDone;
+}
+
+}  // namespace
+
+void add_pretrain(CLI::App& app, Verb& chosen) {
+  CLI::App* verb = app.add_subcommand("pretrain", "Pre-train a model (also with mpirun)");
+  auto options = std::make_shared<Options>();
+  verb->add_option("config", options->config, "Configuration, TOML")->required();
+  verb->add_option("--out", options->out, "Folder of the run; an existing run goes on");
+  verb->add_option("--set", options->set, "Override a key: SECTION.KEY=VALUE; may be repeated")
+      ->allow_extra_args(true);
+  verb->add_flag("--print-config", options->print_config,
+                 "Print the configuration with all defaults and stop");
+  verb->add_flag("--dry-run", options->dry_run,
+                 "Print configuration, windows, parameters, memory and steps, and stop");
+  verb->add_flag("--quiet", options->quiet, "Warnings only");
+  verb->callback([options, &chosen] {
+    chosen = [options](Session& session) { return pretrain(*options, session); };
+  });
+}
+
+}  // namespace epi::launch

@@ -1,0 +1,107 @@
+// What a user sees before any work begins: help, messages and exit codes.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "launch/program.hpp"
+
+namespace epi::launch_test {
+namespace {
+
+std::int64_t count_of(const std::string& text, const std::string& part) {
+  std::int64_t found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+    ++found;
+  }
+  return found;
+}
+
+TEST(CommandLine, help_listsTheVerbs) {
+  const Outcome outcome = epitrain("--help", fresh_folder("help"));
+  EXPECT_EQ(outcome.code, 0) << outcome.all();
+  for (const char* verb : {"prepare", "inspect", "verify", "pretrain", "evaluate", "bench"}) {
+    EXPECT_NE(outcome.out.find(verb), std::string::npos) << verb;
+  }
+}
+
+TEST(CommandLine, version_asJson_isJson) {
+  const Outcome outcome = epitrain("--version --json", fresh_folder("version"));
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_EQ(nlohmann::json::parse(outcome.out).at("program"), "epitrain");
+}
+
+TEST(CommandLine, wrongLine_isUsageInOneMessage) {
+  const auto folder = fresh_folder("usage");
+  for (const char* line : {"", "fly", "inspect", "inspect a --wings", "bench step --steps 0",
+                           "inspect store --tokens 6"}) {
+    const Outcome outcome = epitrain(line, folder);
+    EXPECT_EQ(outcome.code, 64) << line << "\n" << outcome.all();
+    EXPECT_EQ(count_of(outcome.err, "epitrain: error: "), 1) << outcome.all();
+  }
+}
+
+TEST(CommandLine, wrongLine_onTwoRanks_isOneMessage) {
+  const Outcome outcome = mpirun(2, "fly", fresh_folder("usage2"));
+  EXPECT_EQ(outcome.code, 64) << outcome.all();
+  EXPECT_EQ(count_of(outcome.err, "epitrain: error: "), 1) << outcome.all();
+}
+
+TEST(CommandLine, missingInput_isCode66AndNamesIt) {
+  const auto folder = fresh_folder("missing");
+  for (const char* line : {"inspect nowhere", "pretrain nowhere --out run",
+                           "prepare --genome nowhere --states nowhere --out store",
+                           "evaluate nowhere --split valid"}) {
+    const Outcome outcome = epitrain(line, folder);
+    EXPECT_EQ(outcome.code, 66) << line << "\n" << outcome.all();
+    EXPECT_NE(outcome.err.find("nowhere"), std::string::npos) << outcome.all();
+    EXPECT_EQ(count_of(outcome.err, "epitrain: error: "), 1) << outcome.all();
+  }
+}
+
+TEST(CommandLine, wrongConfig_isCode78AndNamesTheLine) {
+  const auto folder = fresh_folder("config");
+  const auto refused = [&](const std::string& text, const std::string& part) {
+    write(folder / "run.toml", text);
+    const Outcome outcome = epitrain("pretrain run.toml --out run --print-config", folder);
+    EXPECT_EQ(outcome.code, 78) << outcome.all();
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.all();
+  };
+  refused("[data]\nstore = \"s\"\n[train]\nstepz = 3\n", "run.toml:4");
+  refused("[data]\nstore = \"s\"\n[train]\nsteps = 3\nsteps = 4\n", "run.toml:5");
+  refused("[data]\nstore = \"s\"\n[train]\nsteps = \"many\"\n", "run.toml:4");
+  refused("[data]\nstore = \"s\"\n[train]\nsteps = -1\n", "run.toml:4");
+  refused("[data]\nstore = \n", "run.toml:2");
+  refused("[train]\nsteps = 3\n", "data.store");
+}
+
+TEST(CommandLine, printedConfig_readBack_isTheSame) {
+  const auto folder = fresh_folder("print");
+  write(folder / "run.toml", "[data]\nstore = \"s\"\n[train]\nsteps = 30\n");
+  const Outcome first =
+      epitrain("pretrain run.toml --out run --set train.seed=7 --print-config", folder);
+  ASSERT_EQ(first.code, 0) << first.all();
+  EXPECT_NE(first.out.find("seed = 7"), std::string::npos) << first.out;
+  EXPECT_NE(first.out.find("steps = 30"), std::string::npos) << first.out;
+  write(folder / "again.toml", first.out);
+  const Outcome second = epitrain("pretrain again.toml --out run --print-config", folder);
+  ASSERT_EQ(second.code, 0) << second.all();
+  EXPECT_EQ(first.out, second.out);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+TEST(CommandLine, benchStep_asJson_saysWhatItMeasured) {
+  const Outcome outcome =
+      epitrain("bench step --model tiny --tokens 32 --steps 2 --json", fresh_folder("bench"));
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json.at("input"), "synthetic");
+  EXPECT_GT(json.at("tokens_per_s").get<double>(), 0.0);
+  EXPECT_GT(json.at("share_of_peak").get<double>(), 0.0);
+  EXPECT_LT(json.at("share_of_peak").get<double>(), 1.0);
+  // Two losses near their uniform values, ln 4096 and ln 25: the step was a real one.
+  EXPECT_NEAR(json.at("loss").get<double>(), 8.32 + 3.22, 0.6);
+}
+
+}  // namespace
+}  // namespace epi::launch_test
