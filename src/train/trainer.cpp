@@ -1,1 +1,375 @@
-// Placeholder until the room is written.
+// The run as an object: set up, take up the newest checkpoint, loop, say what it cost.
+#include "train/trainer.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <memory>
+
+#include "core/files.hpp"
+#include "core/version.hpp"
+#include "data/store.hpp"
+#include "data/windows.hpp"
+#include "train/checkpoint.hpp"
+#include "train/metrics.hpp"
+#include "train/run_folder.hpp"
+#include "train/status.hpp"
+#include "train/training_step.hpp"
+
+namespace epi::train {
+namespace {
+
+// Fewer bins than this in a window: hidden bins have hardly any visible neighbours to learn from.
+constexpr std::int64_t kFewBins = 4;
+
+std::vector<std::int32_t> cells_of(const data::Manifest& manifest,
+                                   std::initializer_list<data::Split> splits) {
+  std::vector<std::int32_t> cells;
+  for (const data::Split split : splits) {
+    for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
+      if (manifest.cells[i].split == split) cells.push_back(static_cast<std::int32_t>(i));
+    }
+  }
+  return cells;
+}
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+class Run {
+ public:
+  Run(const RunConfig& config, const PretrainPaths& paths, dist::Communicator& world,
+      const core::Log& log, const StopRequest& stop)
+      : config_(config), folder_{paths.out}, world_(world), log_(log), stop_(stop) {}
+
+  RunResult go();
+
+ private:
+  void open_data();
+  void build();
+  void open_folder();
+  void take_up();
+  void open_metrics();
+  void announce();
+  void loop();
+  void after_step(const StepReport& report, double seconds);
+  void record(const StepReport& report, double seconds);
+  void give_up_if_poisoned(const StepReport& report);
+  void evaluate();
+  void checkpoint();
+  void finish();
+  [[nodiscard]] bool writer() const { return world_.rank() == 0; }
+  [[nodiscard]] std::int64_t step() const { return step_->progress().step; }
+  [[nodiscard]] CheckpointNote note() const;
+  void event(const std::string& name, const std::vector<EventField>& fields);
+
+  const RunConfig& config_;
+  RunFolder folder_;
+  dist::Communicator& world_;
+  const core::Log& log_;
+  const StopRequest& stop_;
+
+  std::optional<RunLock> lock_;  // of the writer
+  std::unique_ptr<MetricsLog> metrics_;
+  std::optional<data::Store> store_;
+  core::CorpusView corpus_;
+  std::unique_ptr<data::SampleSource> order_, valid_;
+  model::ModelConfig model_;
+  std::unique_ptr<kernels::Ops> ops_;
+  std::optional<core::Stream> stream_;
+  std::optional<TrainingStep> step_;
+  std::optional<Validator> validator_;
+  std::optional<Checkpoint> newest_;  // of the writer: what to resume from
+  std::optional<StatusLine> status_;
+
+  std::int64_t evaluated_at_ = -1, saved_at_ = -1;
+  int skipped_in_row_ = 0;
+  bool checkpoint_due_ = false;
+  RunResult result_;
+};
+
+RunResult Run::go() {
+  dist::agree(world_, [&] {
+    check_ranks(config_, world_.size());
+    open_data();
+    build();
+  });
+  dist::agree(world_, [&] {
+    if (writer()) open_folder();
+  });
+  take_up();
+  dist::agree(world_, [&] {
+    if (writer()) open_metrics();
+  });
+  announce();
+  loop();
+  finish();
+  return std::move(result_);
+}
+
+void Run::open_data() {
+  store_.emplace(data::Store::open(config_.store));
+  corpus_ = store_->corpus();
+  const data::Manifest& manifest = store_->manifest();
+  const std::int64_t window_bp = config_.tokens.window_bp();
+  const auto train_cells = cells_of(manifest, {data::Split::train});
+  order_ = std::make_unique<data::PretrainingOrder>(
+      data::WindowTable(manifest, corpus_, data::Split::train, window_bp), train_cells,
+      data::PretrainingOptions{.seed = config_.train.seed,
+                               .jitter = config_.train.jitter,
+                               .reverse_complement = config_.train.reverse_complement});
+  data::WindowTable valid(manifest, corpus_, data::Split::valid, window_bp);
+  if (valid.size() == 0) return;
+  valid_ = std::make_unique<data::EvaluationOrder>(
+      std::move(valid), cells_of(manifest, {data::Split::train, data::Split::valid}),
+      config_.evaluate_windows);
+}
+
+void Run::build() {
+  model_ = config_.model;
+  model_.num_states = corpus_.num_states;
+  model_.check();
+  ops_ = kernels::make_cpu_ops(config_.train.threads);
+  stream_.emplace(ops_->device());
+  step_.emplace(StepSetup{config_, model_, corpus_, *order_, *ops_, world_, *stream_});
+  if (!valid_) return;
+  validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, corpus_, *ops_, step_->model(),
+                                    world_, *stream_});
+}
+
+// The writer's part of starting: the lock, what is there already, the configuration.
+void Run::open_folder() {
+  lock_.emplace(folder_.root);
+  if (!lock_->held()) {
+    log_.warn("{}: this file system has no locks: make sure that no other run writes there",
+              folder_.root.string());
+  }
+  FoundCheckpoint found = find_checkpoint(folder_.checkpoints());
+  for (const DamagedCheckpoint& damaged : found.damaged) {
+    log_.warn("passing over a damaged checkpoint: {}", damaged.reason);
+  }
+  if (found.newest) {
+    const CheckpointNote& before = found.newest->note;
+    check_same(before.identity, identity_of(config_));
+    if (before.store_fingerprint != store_->manifest().digest) {
+      throw core::ConfigError(
+          fmt::format("{} is not the store that this run began with (fingerprint {}, then {}): "
+                      "give that one, or "
+                      "start another run in a new folder",
+                      config_.store, store_->manifest().digest, before.store_fingerprint));
+    }
+    read_blocks(*found.newest, step_->table(), step_->blocks());
+  }
+  clean_checkpoints(folder_.checkpoints(), found.damaged);
+  core::write_durably(folder_.config(), std::string_view(config_.resolved));
+  newest_ = std::move(found.newest);
+}
+
+// Everybody gets the writer's state; a new run has its initial values already.
+void Run::take_up() {
+  std::array<std::int64_t, 4> progress{};
+  if (newest_) {
+    const RunProgress& p = newest_->note.progress;
+    progress = {1, p.step, p.updates, p.skipped};
+  }
+  world_.broadcast(core::View(progress.data(), {4}), 0);
+  if (progress[0] == 0) return;
+  const TrainingBlocks blocks = step_->blocks();
+  for (const core::View& block : {blocks.parameters, blocks.moment1, blocks.moment2}) {
+    world_.broadcast(block, 0);
+  }
+  step_->restore({.step = progress[1], .updates = progress[2], .skipped = progress[3]});
+  result_.first_step = progress[1];
+  saved_at_ = progress[1];
+}
+
+void Run::open_metrics() {
+  metrics_ = std::make_unique<MetricsLog>(folder_.metrics(), folder_.events(), step());
+}
+
+void Run::announce() {
+  const std::int64_t bins = config_.tokens.window_bp() / corpus_.bin_bp;
+  if (config_.state_weight > 0.0 && bins < kFewBins) {
+    log_.info(
+        "warning: a window of {} bp holds {} bins of {} bp: too few to learn states from their "
+        "neighbours; lengthen tokens.length, or set objective.state_weight = 0",
+        config_.tokens.window_bp(), bins, corpus_.bin_bp);
+  }
+  if (!valid_) log_.info("warning: the store has no validation split: nothing will be evaluated");
+  if (newest_ && newest_->note.world_size != world_.size()) {
+    log_.info(
+        "this run had {} ranks and has {} now: it goes on with the same batches, equal to "
+        "rounding",
+        newest_->note.world_size, world_.size());
+  }
+  if (newest_) log_.info("resuming from {}", newest_->path.string());
+  log_.info("{} parameters, {} windows x cell types an epoch, {} windows a step; {}; {}",
+            step_->table().num_parameters(), order_->epoch_size(), config_.train.global_batch,
+            world_.description(), ops_->description());
+  event("start", {{"program", core::version_text()},
+                  {"build", core::build_text()},
+                  {"store", config_.store},
+                  {"store_fingerprint", store_->manifest().digest},
+                  {"ranks", std::int64_t{world_.size()}},
+                  {"world", world_.description()},
+                  {"device", std::string(ops_->description())},
+                  {"parameters", step_->table().num_parameters()},
+                  {"epoch_size", order_->epoch_size()},
+                  {"state_bytes", static_cast<std::int64_t>(step_->bytes())},
+                  {"config", config_.resolved}});
+}
+
+void Run::loop() {
+  status_.emplace(log_, config_, step());
+  while (step() < config_.train.steps && !result_.stopped) {
+    const auto start = Timings::Clock::now();
+    const StepReport report = step_->run(stop_.requested());
+    const std::chrono::duration<double> seconds = Timings::Clock::now() - start;
+    after_step(report, seconds.count());
+  }
+}
+
+void Run::after_step(const StepReport& report, double seconds) {
+  const auto every = [&](std::int64_t cadence) {
+    return cadence > 0 && report.step % cadence == 0;
+  };
+  const bool last = report.step == config_.train.steps;
+  step_->timings().measure(Part::report, [&] { record(report, seconds); });
+  give_up_if_poisoned(report);
+  result_.stopped = report.stop && !last;
+  if (every(config_.evaluate_every) || last) evaluate();
+  checkpoint_due_ |= every(config_.checkpoint_every) || last || result_.stopped;
+  // After a skipped step the state may be bad: wait for one that is applied.
+  if (checkpoint_due_ && !report.skipped) checkpoint();
+}
+
+void Run::record(const StepReport& report, double seconds) {
+  const std::int64_t samples = report.step * config_.train.global_batch;
+  const double tokens = static_cast<double>(config_.train.global_batch * config_.tokens.length);
+  result_.loss = report.loss;
+  if (metrics_) {
+    metrics_->add(
+        {.step = report.step,
+         .epoch = static_cast<double>(samples) / static_cast<double>(order_->epoch_size()),
+         .samples = samples,
+         .tokens = samples * config_.tokens.length,
+         .learning_rate = report.learning_rate,
+         .loss = report.loss,
+         .dna_loss = report.dna.loss(),
+         .state_loss = report.state.loss(),
+         .dna_accuracy = report.dna.accuracy(),
+         .gradient_norm = report.gradient_norm,
+         .skipped = report.skipped,
+         .tokens_per_s = tokens / seconds,
+         .seconds = seconds});
+  }
+  status_->add(report, seconds);
+}
+
+void Run::give_up_if_poisoned(const StepReport& report) {
+  if (!report.skipped) {
+    skipped_in_row_ = 0;
+    return;
+  }
+  ++skipped_in_row_;
+  log_.info("warning: step {} was skipped: its gradient is not finite ({} in a row)", report.step,
+            skipped_in_row_);
+  event("skip", {{"in_row", std::int64_t{skipped_in_row_}}, {"loss", report.loss}});
+  if (skipped_in_row_ < kMaxSkippedInRow) return;
+  event("give_up", {{"reason", "non-finite gradients"}});
+  throw core::NumericError(fmt::format(
+      "{} steps in a row had a gradient that is not finite (last: step {}, loss {}): try a lower "
+      "optimizer.learning_rate or a longer schedule.warmup_steps; {}",
+      skipped_in_row_, report.step, report.loss,
+      saved_at_ >= 0 ? fmt::format("the checkpoint of step {} is intact", saved_at_)
+                     : std::string("no checkpoint was written yet")));
+}
+
+void Run::evaluate() {
+  if (!validator_ || evaluated_at_ == step()) return;
+  evaluated_at_ = step();
+  result_.validation = step_->timings().measure(
+      Part::evaluate, [&] { return validator_->run(*valid_, step_->blocks().parameters); });
+  const MaskedScores& scores = *result_.validation;
+  log_.info("evaluation at step {}: {}", step(), describe(scores));
+  event("eval", {{"samples", scores.samples},
+                 {"dna_targets", scores.dna.targets},
+                 {"dna_loss", scores.dna.loss()},
+                 {"dna_accuracy", scores.dna.accuracy()},
+                 {"bits_per_base", scores.bits_per_base()},
+                 {"state_targets", scores.state.targets},
+                 {"state_loss", scores.state.loss()},
+                 {"state_accuracy", scores.state.accuracy()}});
+}
+
+CheckpointNote Run::note() const {
+  CheckpointNote note;
+  note.progress = step_->progress();
+  note.samples = note.progress.step * config_.train.global_batch;
+  note.seed = config_.train.seed;
+  note.world_size = world_.size();
+  note.store_fingerprint = store_->manifest().digest;
+  note.config = config_.resolved;
+  note.identity = identity_of(config_);
+  return note;
+}
+
+void Run::checkpoint() {
+  if (saved_at_ == step()) return;
+  if (!step_->parameters_finite()) {
+    log_.info("warning: no checkpoint at step {}: parameters are not finite", step());
+    return;
+  }
+  step_->timings().measure(Part::checkpoint, [&] {
+    dist::agree(world_, [&] {
+      if (!writer()) return;
+      const auto path =
+          write_checkpoint(folder_.checkpoints(), note(), step_->table(), step_->blocks());
+      prune_checkpoints(folder_.checkpoints(), step(), config_.checkpoint_keep);
+      event("checkpoint", {{"path", path.filename().string()}});
+    });
+  });
+  saved_at_ = step();
+  checkpoint_due_ = false;
+}
+
+void Run::finish() {
+  Timings& timings = step_->timings();
+  const std::int64_t steps = step() - result_.first_step;
+  const double tokens =
+      static_cast<double>(steps * config_.train.global_batch * config_.tokens.length);
+  std::int64_t peak = peak_resident_bytes();
+  world_.start(dist::Reduce::max, core::View(&peak, {1}), {}).wait(*stream_);
+  result_.step = step();
+  result_.skipped = step_->progress().skipped;
+  result_.timings = timings;
+  result_.tokens_per_s = steps > 0 ? tokens / timings.step_seconds() : 0.0;
+  result_.state_bytes = static_cast<std::int64_t>(step_->bytes());
+  result_.peak_bytes = peak;
+  if (steps == 0) log_.info("step {} of {}: this run is complete", step(), config_.train.steps);
+  if (result_.stopped) {
+    log_.info("stopped by signal at step {}, checkpoint of step {}: start again to go on", step(),
+              saved_at_);
+  }
+  log_.info("{}", describe_costs(result_));
+  event(result_.stopped ? "stop" : "end", cost_fields(result_));
+}
+
+void Run::event(const std::string& name, const std::vector<EventField>& fields) {
+  if (metrics_) metrics_->event(name, step(), fields);
+}
+
+}  // namespace
+
+RunResult pretrain(const RunConfig& config, const PretrainPaths& paths, dist::Communicator& world,
+                   const core::Log& log, const StopRequest& stop) {
+  return Run(config, paths, world, log, stop).go();
+}
+
+}  // namespace epi::train

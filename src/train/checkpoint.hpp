@@ -1,0 +1,87 @@
+// Checkpoints: a folder per step that appears whole or not at all, and is believed only when every
+// digest matches. The grammar is in CHECKPOINT_FORMAT.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/view.hpp"
+#include "model/parameters.hpp"
+#include "train/run_config.hpp"
+
+namespace epi::train {
+
+/// Where a run stands. Data order, masks and dropout follow from the step alone.
+struct RunProgress {
+  std::int64_t step = 0;     ///< finished optimizer steps, skipped ones included
+  std::int64_t updates = 0;  ///< steps that were applied: the clock of Adam's bias corrections
+  std::int64_t skipped = 0;  ///< steps that were not, because their gradient was not finite
+  friend bool operator==(const RunProgress&, const RunProgress&) = default;
+};
+
+/// What a manifest says about its run.
+struct CheckpointNote {
+  RunProgress progress;
+  std::int64_t samples = 0;  ///< windows consumed
+  std::uint64_t seed = 0;
+  int world_size = 1;
+  std::string store_fingerprint;  ///< digest of the store's manifest
+  std::string config;             ///< resolved configuration, TOML
+  Identity identity;              ///< see identity_of
+};
+
+/// The flat blocks of a run, f32 host memory, laid out by `table`.
+struct TrainingBlocks {
+  core::View parameters, moment1, moment2;
+};
+
+/// A checkpoint whose files all have the digests that its manifest says.
+struct Checkpoint {
+  std::filesystem::path path;
+  CheckpointNote note;
+};
+
+/// A folder that looks like a checkpoint but is not one, and why.
+struct DamagedCheckpoint {
+  std::filesystem::path path;
+  std::string reason;
+};
+
+struct FoundCheckpoint {
+  std::optional<Checkpoint> newest;        ///< newest valid one
+  std::vector<DamagedCheckpoint> damaged;  ///< newer ones that were passed over
+};
+
+/// Writes RUN/checkpoints/step-NNNNNNNNN (aside, fsync, rename, fsync), replacing a folder of that
+/// name, and returns its path. Throws IoError; earlier checkpoints are then untouched.
+std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints,
+                                       const CheckpointNote& note,
+                                       const model::ParameterTable& table,
+                                       const TrainingBlocks& blocks);
+
+/// Reads a manifest and checks every file against it. FormatError or MissingError name the file.
+[[nodiscard]] Checkpoint open_checkpoint(const std::filesystem::path& folder);
+
+/// The newest valid checkpoint of RUN/checkpoints; nothing when the folder does not exist.
+[[nodiscard]] FoundCheckpoint find_checkpoint(const std::filesystem::path& checkpoints);
+
+/// Fills the parameter block; FormatError when the tensors are not those of `table`.
+void read_parameters(const Checkpoint& checkpoint, const model::ParameterTable& table,
+                     const core::View& parameters);
+/// Fills parameters and moments.
+void read_blocks(const Checkpoint& checkpoint, const model::ParameterTable& table,
+                 const TrainingBlocks& blocks);
+
+/// Removes all but the newest `keep` checkpoints up to step `newest`.
+void prune_checkpoints(const std::filesystem::path& checkpoints, std::int64_t newest,
+                       std::int64_t keep);
+
+/// Removes folders that a killed writer left, and renames damaged checkpoints to NAME.damaged so
+/// that nobody takes them for good ones.
+void clean_checkpoints(const std::filesystem::path& checkpoints,
+                       const std::vector<DamagedCheckpoint>& damaged);
+
+}  // namespace epi::train

@@ -1,0 +1,39 @@
+// The sum of the micro-batches' gradients in a fixed binary tree, so that its rounding depends on
+// the micro-batches alone. Each gradient is written to a block of its own; a binary counter keeps
+// at most log2(n) + 1 blocks alive. With one micro-batch its gradient is the result: no extra
+// block.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "kernels/ops.hpp"
+
+namespace epi::train {
+
+class GradientTree {
+ public:
+  /// `leaves` >= 1 micro-batches of gradients of `elements` f32.
+  GradientTree(std::int64_t leaves, std::int64_t elements, kernels::Ops& ops);
+
+  [[nodiscard]] std::int64_t leaves() const { return leaves_; }
+  /// f32 [elements]: where the gradient of micro-batch `leaf` is to be written. Leaves come in
+  /// order.
+  [[nodiscard]] core::View leaf(std::int64_t leaf) const;
+  /// Merges the subtrees that `leaf`, now written, completes. Not for the last leaf.
+  void add(std::int64_t leaf, core::Stream& stream);
+  /// Merges elements [first, first + count) of the last leaf, once they are written, with all
+  /// that waits: they are then final in `result`. Call it once for each element.
+  void add_last(std::int64_t first, std::int64_t count, core::Stream& stream);
+  /// f32 [elements], the same memory in every step.
+  [[nodiscard]] core::View result() const { return blocks_.front(); }
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  std::int64_t leaves_;
+  kernels::Ops& ops_;
+  std::vector<core::Tensor> blocks_;  ///< a stack: subtree sums by falling size, then the new leaf
+};
+
+}  // namespace epi::train

@@ -1,0 +1,298 @@
+// One function per section of CONFIG.toml: reads its keys, then checks them.
+#include "train/run_config.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/error.hpp"
+
+namespace epi::train {
+namespace {
+
+using core::Config;
+using core::ConfigError;
+
+// Reads keys of one section and says where a wrong one stands.
+class Section {
+ public:
+  Section(Config& config, std::string name) : config_(config), name_(std::move(name)) {}
+
+  [[nodiscard]] std::string key(const char* name) const { return name_ + "." + name; }
+
+  [[nodiscard]] bool flag(const char* name, bool fallback) {
+    return config_.get(key(name), fallback);
+  }
+
+  [[nodiscard]] std::string text(const char* name, const std::string& fallback) {
+    return config_.get(key(name), fallback);
+  }
+
+  [[nodiscard]] std::int64_t integer(const char* name, std::int64_t fallback, std::int64_t low,
+                                     std::int64_t high = std::numeric_limits<int>::max()) {
+    const std::int64_t value = config_.get(key(name), fallback);
+    if (value < low || value > high) {
+      refuse(name, fmt::format("{}", value), fmt::format("an integer from {} to {}", low, high));
+    }
+    return value;
+  }
+
+  [[nodiscard]] std::int32_t small(const char* name, std::int32_t fallback, std::int32_t low,
+                                   std::int32_t high = std::numeric_limits<int>::max()) {
+    return static_cast<std::int32_t>(integer(name, fallback, low, high));
+  }
+
+  [[nodiscard]] double number(const char* name, double fallback, double low, double high) {
+    const double value = config_.get(key(name), fallback);
+    if (!(value >= low && value <= high)) {
+      refuse(name, fmt::format("{}", value), fmt::format("a number from {} to {}", low, high));
+    }
+    return value;
+  }
+
+  [[nodiscard]] double positive(const char* name, double fallback) {
+    const double value = config_.get(key(name), fallback);
+    if (!(value > 0.0) || !std::isfinite(value)) {
+      refuse(name, fmt::format("{}", value), "a number above 0");
+    }
+    return value;
+  }
+
+  // A value in [0, 1]: a share or a probability. Defaults come from structs that keep floats.
+  [[nodiscard]] float share(const char* name, double fallback) {
+    return static_cast<float>(number(name, fallback, 0.0, 1.0));
+  }
+
+  [[noreturn]] void refuse(const char* name, const std::string& found,
+                           const std::string& expected) const {
+    throw ConfigError(fmt::format("{}: {} = {}: expected {}", config_.where(key(name)), key(name),
+                                  found, expected));
+  }
+
+ private:
+  Config& config_;
+  std::string name_;
+};
+
+void read_tokens(Config& config, RunConfig& run) {
+  Section section(config, "tokens");
+  run.tokens.k = section.small("k", 6, 1, 10);
+  run.tokens.stride = section.small("stride", run.tokens.k, 1, run.tokens.k);
+  run.tokens.length = section.small("length", 512, 3, 1 << 20);
+}
+
+void read_objective(Config& config, RunConfig& run) {
+  Section section(config, "objective");
+  run.dna_weight = section.number("dna_weight", 1.0, 0.0, 1e6);
+  run.state_weight = section.number("state_weight", 1.0, 0.0, 1e6);
+  if (run.dna_weight == 0.0 && run.state_weight == 0.0) {
+    section.refuse("state_weight", "0 with dna_weight = 0", "at least one objective");
+  }
+}
+
+void read_masks(Config& config, RunConfig& run) {
+  Section section(config, "mask");
+  auto& masks = run.masks;
+  masks.dna_rate = section.share("dna_rate", 0.15);
+  masks.mask_share = section.share("mask_share", 0.8);
+  masks.random_share = section.share("random_share", 0.1);
+  masks.span_bases = section.small("span_bases", 1, 1, 1 << 16);
+  masks.state_rate = section.share("state_rate", 0.15);
+  masks.state_span_bins = static_cast<float>(section.number("state_span_bins", 5.0, 1.0, 1e6));
+  masks.state_dropout = section.share("state_dropout", 0.1);
+  if (masks.mask_share + masks.random_share > 1.0F + 1e-6F) {
+    section.refuse("random_share", fmt::format("{}", masks.random_share),
+                   fmt::format("at most 1 - mask_share = {}", 1.0F - masks.mask_share));
+  }
+  if (run.dna_weight > 0.0 && masks.dna_rate == 0.0F) {
+    section.refuse("dna_rate", "0", "above 0, or objective.dna_weight = 0");
+  }
+  if (run.state_weight > 0.0 && masks.state_rate == 0.0F) {
+    section.refuse("state_rate", "0", "above 0, or objective.state_weight = 0");
+  }
+  if (run.dna_weight == 0.0) masks.dna_rate = 0.0F;
+  if (run.state_weight == 0.0) masks.state_rate = 0.0F;
+}
+
+void read_model(Config& config, RunConfig& run) {
+  Section section(config, "model");
+  auto& model = run.model;
+  model = model::preset(section.text("size", "small"));
+  model.layers = section.small("layers", model.layers, 1);
+  model.hidden = section.small("hidden", model.hidden, 1);
+  model.heads = section.small("heads", model.heads, 1);
+  model.intermediate = section.small("intermediate", model.intermediate, 1);
+  if (model.hidden % model.heads != 0) {
+    section.refuse("heads", fmt::format("{}", model.heads),
+                   fmt::format("a divisor of hidden = {}", model.hidden));
+  }
+  const std::string activation = section.text("activation", "gelu_tanh");
+  if (activation == "gelu_tanh") {
+    model.activation = kernels::Activation::gelu_tanh;
+  } else if (activation == "gelu") {
+    model.activation = kernels::Activation::gelu;
+  } else {
+    section.refuse("activation", activation, "gelu_tanh or gelu");
+  }
+  model.dropout = static_cast<float>(section.number("dropout", 0.0, 0.0, 0.9));
+  model.positions = run.tokens.length;
+  model.vocabulary = run.tokens.vocabulary();
+}
+
+void read_train(Config& config, RunConfig& run) {
+  Section section(config, "train");
+  auto& train = run.train;
+  train.steps = section.integer("steps", 10000, 1);
+  train.global_batch = section.integer("global_batch", 64, 1);
+  train.micro_batch = section.integer("micro_batch", 8, 1);
+  if (train.global_batch % train.micro_batch != 0) {
+    section.refuse("micro_batch", fmt::format("{}", train.micro_batch),
+                   fmt::format("a divisor of global_batch = {}", train.global_batch));
+  }
+  train.seed = static_cast<std::uint64_t>(
+      section.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
+  train.threads = section.small("threads", 0, 0, 4096);
+  train.jitter = section.flag("jitter", true);
+  train.reverse_complement = section.flag("reverse_complement", true);
+}
+
+void read_optimizer(Config& config, RunConfig& run) {
+  Section section(config, "optimizer");
+  auto& optimizer = run.optimizer;
+  constexpr double kBelowOne = 1.0 - 1e-9;
+  run.schedule.peak = section.positive("learning_rate", 1e-4);
+  optimizer.beta1 = section.number("beta1", 0.9, 0.0, kBelowOne);
+  optimizer.beta2 = section.number("beta2", 0.98, 0.0, kBelowOne);
+  optimizer.epsilon = section.positive("epsilon", 1e-6);
+  optimizer.weight_decay = section.number("weight_decay", 0.01, 0.0, 1e6);
+  optimizer.max_gradient_norm = section.number("max_gradient_norm", 1.0, 0.0, 1e30);
+}
+
+void read_schedule(Config& config, RunConfig& run) {
+  Section section(config, "schedule");
+  auto& schedule = run.schedule;
+  const std::string kind = section.text("kind", "linear");
+  if (kind != "linear" && kind != "cosine") section.refuse("kind", kind, "linear or cosine");
+  schedule.kind = kind == "linear" ? ScheduleKind::linear : ScheduleKind::cosine;
+  schedule.steps = section.integer("steps", run.train.steps, 1);
+  schedule.warmup_steps = section.integer("warmup_steps", schedule.steps / 20, 0, schedule.steps);
+  schedule.floor = section.number("min_learning_rate", 0.0, 0.0, schedule.peak);
+}
+
+void read_cadences(Config& config, RunConfig& run) {
+  Section evaluate(config, "evaluate");
+  run.evaluate_every = evaluate.integer("every", 500, 0);
+  run.evaluate_windows = evaluate.integer("windows", 256, 0);
+  Section checkpoint(config, "checkpoint");
+  run.checkpoint_every = checkpoint.integer("every", 500, 0);
+  run.checkpoint_keep = checkpoint.integer("keep", 2, 1);
+  Section log(config, "log");
+  run.log_every = log.integer("every", 10, 1);
+}
+
+void add(Identity& identity, std::string key, const auto& value) {
+  identity.emplace_back(std::move(key), fmt::format("{}", value));
+}
+
+void add_model(Identity& identity, const model::ModelConfig& model) {
+  add(identity, "model.layers", model.layers);
+  add(identity, "model.hidden", model.hidden);
+  add(identity, "model.heads", model.heads);
+  add(identity, "model.intermediate", model.intermediate);
+  add(identity, "model.activation",
+      model.activation == kernels::Activation::gelu ? "gelu" : "gelu_tanh");
+  add(identity, "model.dropout", model.dropout);
+}
+
+void add_masks(Identity& identity, const kernels::MaskSpec& masks) {
+  add(identity, "mask.dna_rate", masks.dna_rate);
+  add(identity, "mask.mask_share", masks.mask_share);
+  add(identity, "mask.random_share", masks.random_share);
+  add(identity, "mask.span_bases", masks.span_bases);
+  add(identity, "mask.state_rate", masks.state_rate);
+  add(identity, "mask.state_span_bins", masks.state_span_bins);
+  add(identity, "mask.state_dropout", masks.state_dropout);
+}
+
+void add_optimizer(Identity& identity, const RunConfig& run) {
+  add(identity, "optimizer.learning_rate", run.schedule.peak);
+  add(identity, "optimizer.beta1", run.optimizer.beta1);
+  add(identity, "optimizer.beta2", run.optimizer.beta2);
+  add(identity, "optimizer.epsilon", run.optimizer.epsilon);
+  add(identity, "optimizer.weight_decay", run.optimizer.weight_decay);
+  add(identity, "optimizer.max_gradient_norm", run.optimizer.max_gradient_norm);
+  add(identity, "schedule.kind", run.schedule.kind == ScheduleKind::linear ? "linear" : "cosine");
+  add(identity, "schedule.steps", run.schedule.steps);
+  add(identity, "schedule.warmup_steps", run.schedule.warmup_steps);
+  add(identity, "schedule.min_learning_rate", run.schedule.floor);
+}
+
+std::string divisors_of(std::int64_t n) {
+  std::string text;
+  for (std::int64_t d = 1; d <= n; ++d) {
+    if (n % d == 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", d);
+  }
+  return text;
+}
+
+}  // namespace
+
+RunConfig read_run_config(Config& config) {
+  RunConfig run;
+  run.store = config.required("data.store");
+  read_tokens(config, run);
+  read_objective(config, run);
+  read_masks(config, run);
+  read_model(config, run);
+  read_train(config, run);
+  read_optimizer(config, run);
+  read_schedule(config, run);
+  read_cadences(config, run);
+  config.refuse_unread();
+  run.resolved = config.resolved();
+  return run;
+}
+
+void check_ranks(const RunConfig& config, int ranks) {
+  const std::int64_t count = config.train.micro_batches();
+  if (count % ranks == 0) return;
+  throw ConfigError(fmt::format(
+      "{} ranks cannot share a step of {} micro-batches (train.global_batch = {} / "
+      "train.micro_batch = {}) evenly: use {} ranks, or change train.global_batch",
+      ranks, count, config.train.global_batch, config.train.micro_batch, divisors_of(count)));
+}
+
+Identity identity_of(const RunConfig& config) {
+  Identity identity;
+  add(identity, "tokens.k", config.tokens.k);
+  add(identity, "tokens.stride", config.tokens.stride);
+  add(identity, "tokens.length", config.tokens.length);
+  add_masks(identity, config.masks);
+  add_model(identity, config.model);
+  add(identity, "objective.dna_weight", config.dna_weight);
+  add(identity, "objective.state_weight", config.state_weight);
+  add_optimizer(identity, config);
+  add(identity, "train.global_batch", config.train.global_batch);
+  add(identity, "train.micro_batch", config.train.micro_batch);
+  add(identity, "train.seed", config.train.seed);
+  add(identity, "train.jitter", config.train.jitter);
+  add(identity, "train.reverse_complement", config.train.reverse_complement);
+  return identity;
+}
+
+void check_same(const Identity& before, const Identity& now) {
+  for (const auto& [key, value] : now) {
+    for (const auto& [old_key, old_value] : before) {
+      if (key == old_key && value != old_value) {
+        throw ConfigError(fmt::format(
+            "{} was {} when this run began and is {} now: a run is resumed with the settings it "
+            "began with; put {} = {} back, or start another run in a new folder",
+            key, old_value, value, key, old_value));
+      }
+    }
+  }
+  core::require(before.size() == now.size(), "a checkpoint records the same keys as this program");
+}
+
+}  // namespace epi::train

@@ -1,0 +1,71 @@
+// What a pre-training run is made of: every key of CONFIG.toml, checked. docs say what each means;
+// this is where defaults and bounds live.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/config.hpp"
+#include "kernels/tokens.hpp"
+#include "model/masked_model.hpp"
+#include "train/schedule.hpp"
+
+namespace epi::train {
+
+struct OptimizerConfig {
+  double beta1 = 0.9;
+  double beta2 = 0.98;
+  double epsilon = 1e-6;
+  double weight_decay = 0.01;
+  double max_gradient_norm = 1.0;  ///< 0: never clip
+};
+
+struct TrainConfig {
+  std::int64_t steps = 10000;      ///< optimizer steps of the run
+  std::int64_t global_batch = 64;  ///< windows per optimizer step, over all ranks
+  std::int64_t micro_batch = 8;    ///< windows per canonical micro-batch; part of the mathematics
+  std::uint64_t seed = 1;
+  int threads = 0;  ///< per rank; 0: the affinity mask
+  bool jitter = true;
+  bool reverse_complement = true;
+
+  [[nodiscard]] std::int64_t micro_batches() const { return global_batch / micro_batch; }
+};
+
+struct RunConfig {
+  std::string store;          ///< [data] store
+  kernels::TokenSpec tokens;  ///< [tokens]
+  kernels::MaskSpec masks;    ///< [mask]; an objective of weight 0 has its rate set to 0
+  model::ModelConfig model;   ///< [model]; num_states comes from the store
+  double dna_weight = 1.0;    ///< [objective]
+  double state_weight = 1.0;
+  OptimizerConfig optimizer;          ///< [optimizer], without learning_rate: that is schedule.peak
+  Schedule schedule;                  ///< [schedule]
+  TrainConfig train;                  ///< [train]
+  std::int64_t evaluate_every = 500;  ///< [evaluate] every, in steps; 0: only at the end
+  std::int64_t evaluate_windows = 256;  ///< [evaluate] windows x cell types; 0: all
+  std::int64_t checkpoint_every = 500;  ///< [checkpoint] every; 0: only at the end
+  std::int64_t checkpoint_keep = 2;     ///< [checkpoint] keep
+  std::int64_t log_every = 10;          ///< [log] every
+  std::string resolved;                 ///< every key with its value, as TOML
+};
+
+/// Reads and checks every key, and refuses unknown ones. ConfigError "FILE:LINE: ..." names the
+/// key, what was found and what is expected.
+[[nodiscard]] RunConfig read_run_config(core::Config& config);
+
+/// ConfigError unless the micro-batches of a step divide over this many ranks; names the numbers of
+/// ranks that would do.
+void check_ranks(const RunConfig& config, int ranks);
+
+/// Keys that change the mathematics with their values, in a fixed order: a run may only be resumed
+/// with equal ones. Number of steps, cadences, threads and the store's path are not among them.
+using Identity = std::vector<std::pair<std::string, std::string>>;
+[[nodiscard]] Identity identity_of(const RunConfig& config);
+
+/// ConfigError naming the first key that differs, with both values.
+void check_same(const Identity& before, const Identity& now);
+
+}  // namespace epi::train

@@ -1,0 +1,78 @@
+// Seconds per part of a training run, measured on the host around blocking calls.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace epi::train {
+
+enum class Part : std::uint8_t {
+  assemble,  ///< sample references and Ops::assemble
+  forward,
+  backward,  ///< with the merges of micro-batches' gradients
+  exchange,  ///< waiting for other ranks: gradients and step totals
+  update,    ///< norm, clipping, AdamW
+  evaluate,
+  checkpoint,
+  report,  ///< metrics, events, status lines
+};
+inline constexpr std::size_t kNumParts = 8;
+
+[[nodiscard]] constexpr const char* name_of(Part part) {
+  constexpr std::array<const char*, kNumParts> kNames = {
+      "assemble", "forward", "backward", "exchange", "update", "evaluate", "checkpoint", "report"};
+  return kNames[static_cast<std::size_t>(part)];
+}
+
+/// Parts that belong to every step; evaluation, checkpoints and reports come on top.
+[[nodiscard]] constexpr bool in_step(Part part) {
+  return part <= Part::update;
+}
+
+class Timings {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  void add(Part part, double seconds) { seconds_[static_cast<std::size_t>(part)] += seconds; }
+  [[nodiscard]] double seconds(Part part) const { return seconds_[static_cast<std::size_t>(part)]; }
+  /// Of all steps so far, without evaluation, checkpoints and reports.
+  [[nodiscard]] double step_seconds() const {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < kNumParts; ++i) {
+      if (in_step(static_cast<Part>(i))) sum += seconds_[i];
+    }
+    return sum;
+  }
+  /// Share of a part in step_seconds(); 0 before the first step.
+  [[nodiscard]] double share(Part part) const {
+    const double total = step_seconds();
+    return total > 0.0 ? seconds(part) / total : 0.0;
+  }
+
+  /// Runs `body`, adds the time it took, and returns what it returns.
+  template <class Body>
+  decltype(auto) measure(Part part, Body&& body) {
+    const Scope scope(*this, part);
+    return body();
+  }
+
+ private:
+  class Scope {
+   public:
+    Scope(Timings& timings, Part part) : timings_(timings), part_(part) {}
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+    ~Scope() { timings_.add(part_, std::chrono::duration<double>(Clock::now() - start_).count()); }
+
+   private:
+    Timings& timings_;
+    Part part_;
+    Clock::time_point start_ = Clock::now();
+  };
+
+  std::array<double, kNumParts> seconds_{};
+};
+
+}  // namespace epi::train

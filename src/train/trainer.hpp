@@ -1,0 +1,45 @@
+// `pretrain`: a whole run, from configuration to the last checkpoint. Starts, or goes on from the
+// newest valid checkpoint of its folder, and ends with the same bits either way.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "core/log.hpp"
+#include "dist/communicator.hpp"
+#include "train/run_config.hpp"
+#include "train/stop_request.hpp"
+#include "train/timings.hpp"
+#include "train/validation.hpp"
+
+namespace epi::train {
+
+/// Steps in a row that may be skipped for a non-finite gradient before the run gives up.
+inline constexpr int kMaxSkippedInRow = 5;
+
+struct PretrainPaths {
+  std::filesystem::path out;  ///< RUN: see RunFolder
+};
+
+struct RunResult {
+  bool stopped = false;         ///< by a signal, at a step boundary: resume it (exit code 75)
+  std::int64_t first_step = 0;  ///< finished steps when this process began: of the checkpoint
+  std::int64_t step = 0;        ///< finished steps now
+  std::int64_t skipped = 0;     ///< of those, not applied
+  double loss = 0.0;            ///< of the last step
+  std::optional<MaskedScores> validation;  ///< the last one of this process
+  Timings timings;                         ///< of this process on this rank
+  double tokens_per_s = 0.0;     ///< over the steps of this process, evaluation etc. left out
+  std::int64_t state_bytes = 0;  ///< parameters, gradients, moments, batches, activations per rank
+  std::int64_t peak_bytes = 0;   ///< largest resident set of any rank
+};
+
+/// Runs until train.steps, a stop request on any rank, or an error. Collective: all ranks get the
+/// same result, or the same error: ConfigError (a setting that differs from the checkpoint's, ranks
+/// that do not divide the step), UsageError (the folder is in use), NumericError (five non-finite
+/// steps in a row; the last good checkpoint stays), IoError, and what opening the store throws.
+RunResult pretrain(const RunConfig& config, const PretrainPaths& paths, dist::Communicator& world,
+                   const core::Log& log, const StopRequest& stop);
+
+}  // namespace epi::train

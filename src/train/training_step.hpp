@@ -1,0 +1,87 @@
+// One optimizer step over all ranks: forward and backward of this rank's micro-batches, the sum of
+// gradients, the update. Which micro-batch is computed where changes nothing but rounding.
+//
+// Batch t+1 is assembled at the end of step t, and its number of targets is summed over the ranks
+// in the same small message as step t's losses and the wish to stop: two exchanges a step in all.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "core/corpus.hpp"
+#include "data/sample_source.hpp"
+#include "dist/communicator.hpp"
+#include "kernels/ops.hpp"
+#include "model/masked_model.hpp"
+#include "train/checkpoint.hpp"
+#include "train/run_config.hpp"
+#include "train/timings.hpp"
+
+namespace epi::train {
+
+/// Sums of one objective over targets, as ClassLossArgs::totals.
+struct ObjectiveTotals {
+  double nll = 0.0;  ///< nats
+  double targets = 0.0;
+  double correct = 0.0;
+
+  /// Mean nats per target; 0 without targets.
+  [[nodiscard]] double loss() const { return targets > 0.0 ? nll / targets : 0.0; }
+  [[nodiscard]] double accuracy() const { return targets > 0.0 ? correct / targets : 0.0; }
+  ObjectiveTotals& operator+=(const ObjectiveTotals& other);
+};
+
+/// What a step did, summed over all ranks; the same on each of them.
+struct StepReport {
+  std::int64_t step = 0;  ///< counted from 1
+  double learning_rate = 0.0;
+  ObjectiveTotals dna, state;
+  double loss = 0.0;           ///< weighted sum of the objectives' losses
+  double gradient_norm = 0.0;  ///< before clipping
+  bool skipped = false;        ///< the gradient was not finite; nothing was changed
+  bool stop = false;           ///< some rank wishes to stop
+};
+
+/// What a step works on. All must outlive it.
+struct StepSetup {
+  const RunConfig& config;
+  const model::ModelConfig& model;  ///< config.model with the store's number of states
+  const core::CorpusView& corpus;
+  const data::SampleSource& samples;  ///< slot = sample number of the run
+  kernels::Ops& ops;
+  dist::Communicator& world;
+  core::Stream& stream;
+};
+
+/// Micro-batch shape that a configuration and a bin size give.
+[[nodiscard]] model::BatchShape batch_shape(const RunConfig& config, std::int32_t bin_bp);
+
+class TrainingStep {
+ public:
+  /// Allocates everything that steps need and sets initial parameters. DeviceError without memory.
+  explicit TrainingStep(const StepSetup& setup);
+  ~TrainingStep();
+
+  /// Runs the next step, including the first one after a restore. Collective. `wish_to_stop` of any
+  /// rank is in every rank's report. Steps past config.train.steps are not prepared.
+  StepReport run(bool wish_to_stop);
+
+  [[nodiscard]] const RunProgress& progress() const;
+  /// Continues from here; the caller has filled `blocks()`.
+  void restore(const RunProgress& progress);
+
+  [[nodiscard]] TrainingBlocks blocks() const;
+  [[nodiscard]] model::MaskedModel& model();
+  [[nodiscard]] const model::ParameterTable& table() const;
+  [[nodiscard]] Timings& timings();
+  /// Bytes of parameters, gradients, moments, batches and activations.
+  [[nodiscard]] std::size_t bytes() const;
+  /// Whether all parameters are finite.
+  [[nodiscard]] bool parameters_finite();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace epi::train
