@@ -2,8 +2,11 @@
 // at any number of threads; threads only decide who takes which task.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+
+#include "core/buffer.hpp"
 
 namespace epi::kernels::cpu {
 
@@ -26,11 +29,19 @@ class Pool {
     });
   }
 
+  /// Memory for the op that runs now, on 64-byte lines: it grows at the first call with a shape and is
+  /// kept. It holds what the last op left there.
+  [[nodiscard]] std::byte* scratch(std::size_t bytes) {
+    if (bytes > scratch_.bytes()) scratch_ = core::Buffer(core::kCpu, bytes);
+    return scratch_.data();
+  }
+
  private:
   using Call = void (*)(const void* body, std::int64_t task, int thread);
   void run_erased(std::int64_t tasks, const void* body, Call call);
   struct State;
   std::unique_ptr<State> state_;
+  core::Buffer scratch_;
 };
 
 }  // namespace epi::kernels::cpu

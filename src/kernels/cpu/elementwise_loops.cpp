@@ -1,0 +1,143 @@
+// Compiled once per instruction set; see isa.hpp for what may be included.
+#include "kernels/cpu/elementwise_loops.hpp"
+
+#include "kernels/cpu/vec_span.hpp"
+
+namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
+namespace {
+
+// gelu(x) = x Phi(x); gelu_tanh(x) = x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3)
+// (arXiv 1606.08415, section 2)
+constexpr float kInverseSqrt2 = 0.7071067812F;
+constexpr float kInverseSqrt2Pi = 0.3989422804F;
+constexpr float kScale = 0.7978845608F;
+constexpr float kCube = 0.044715F;
+
+EPI_INLINE Vec normal_cdf(Vec x) {
+  return 0.5F * erf(x * kInverseSqrt2) + 0.5F;
+}
+
+/// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)): one exponential, exact at both ends.
+EPI_INLINE Vec tanh_gate(Vec x) {
+  return 1.0F / (1.0F + exp(-(x * (x * x * (2.0F * kScale * kCube) + 2.0F * kScale))));
+}
+
+struct Gelu {
+  EPI_INLINE Vec value(Vec x) { return x * normal_cdf(x); }
+  EPI_INLINE Vec slope(Vec x) { return normal_cdf(x) + x * kInverseSqrt2Pi * exp(x * x * -0.5F); }
+};
+
+struct GeluTanh {
+  EPI_INLINE Vec value(Vec x) { return x * tanh_gate(x); }
+  EPI_INLINE Vec slope(Vec x) {
+    const Vec g = tanh_gate(x);
+    return g + x * g * (1.0F - g) * (x * x * (6.0F * kScale * kCube) + 2.0F * kScale);
+  }
+};
+
+struct Tanh {
+  EPI_INLINE Vec value(Vec x) { return tanh(x); }
+  EPI_INLINE Vec slope(Vec x) {
+    const Vec t = tanh(x);
+    return 1.0F - t * t;
+  }
+};
+
+template <class Function>
+void apply(const float* x, float* y, std::int64_t count) {
+  walk(count, [&](std::int64_t i, std::int64_t lanes)
+                  EPI_STEP { store_some(y + i, Function::value(load_some(x + i, lanes)), lanes); });
+}
+
+template <class Function>
+void apply_grad(const float* x, const float* dy, float* dx, std::int64_t count) {
+  walk(count, [&](std::int64_t i, std::int64_t lanes) EPI_STEP {
+    const Vec slope = Function::slope(load_some(x + i, lanes));
+    store_some(dx + i, slope * load_some(dy + i, lanes), lanes);
+  });
+}
+
+void combine(const float* a, const float* b, float* out, std::int64_t count) {
+  walk(count, [&](std::int64_t i, std::int64_t lanes) EPI_STEP {
+    store_some(out + i, load_some(a + i, lanes) + load_some(b + i, lanes), lanes);
+  });
+}
+
+/// Round to nearest even; NaN stays NaN (quiet), as core::to_bf16.
+void to_bf16(const float* in, std::uint16_t* out, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::uint32_t bits;
+    __builtin_memcpy(&bits, in + i, sizeof bits);
+    const bool nan = (bits & 0x7fffffffU) > 0x7f800000U;
+    const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U;
+    out[i] = static_cast<std::uint16_t>(nan ? (bits >> 16U) | 0x40U : rounded);
+  }
+}
+
+void from_bf16(const std::uint16_t* in, float* out, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::uint32_t bits = std::uint32_t{in[i]} << 16U;
+    __builtin_memcpy(out + i, &bits, sizeof bits);
+  }
+}
+
+using Doubles = double [[gnu::vector_size(64)]];
+using HalfVec = float [[gnu::vector_size(32)]];
+
+/// In double: squares of gradients span many orders. Four chains hide the latency of adding.
+double sum_squares(const float* in, std::int64_t count) {
+  constexpr std::int64_t kHalf = 8;
+  constexpr std::int64_t kChains = 4;
+  Doubles total[kChains] = {};
+  std::int64_t i = 0;
+  for (; i + kHalf * kChains <= count; i += kHalf * kChains) {
+    for (std::int64_t chain = 0; chain < kChains; ++chain) {
+      HalfVec part;
+      __builtin_memcpy(&part, in + i + chain * kHalf, sizeof part);
+      const Doubles wide = __builtin_convertvector(part, Doubles);
+      total[chain] += wide * wide;
+    }
+  }
+  const Doubles lanes = (total[0] + total[1]) + (total[2] + total[3]);
+  double result = 0.0;
+  for (std::int64_t lane = 0; lane < kHalf; ++lane) result += lanes[lane];
+  for (; i < count; ++i) result += static_cast<double>(in[i]) * static_cast<double>(in[i]);
+  return result;
+}
+
+void adam(const AdamStretch& job) {
+  // The four arrays never overlap (ops.cpp): without that promise there would be no vectors.
+  float* __restrict__ p = job.parameters;
+  const float* __restrict__ g = job.gradients;
+  float* __restrict__ m = job.moment1;
+  float* __restrict__ v = job.moment2;
+  const AdamStretch a = job;
+  const float rest1 = 1.0F - a.beta1;
+  const float rest2 = 1.0F - a.beta2;
+  for (std::int64_t i = 0; i < a.count; ++i) {
+    const float gradient = g[i] * a.clip;
+    const float m1 = a.beta1 * m[i] + rest1 * gradient;
+    const float m2 = a.beta2 * v[i] + rest2 * gradient * gradient;
+    const float scale = __builtin_sqrtf(m2 * a.inverse_correction2) + a.epsilon;
+    const float step = m1 * a.inverse_correction1 / scale + a.decay * p[i];
+    m[i] = m1;
+    v[i] = m2;
+    p[i] -= a.learning_rate * step;
+  }
+}
+
+}  // namespace
+
+extern const ElementwiseLoops elementwise_loops{apply<Gelu>,
+                                                apply<GeluTanh>,
+                                                apply<Tanh>,
+                                                apply_grad<Gelu>,
+                                                apply_grad<GeluTanh>,
+                                                apply_grad<Tanh>,
+                                                combine,
+                                                to_bf16,
+                                                from_bf16,
+                                                sum_squares,
+                                                adam};
+
+}  // namespace epi::kernels::cpu::EPI_ISA_NAMESPACE

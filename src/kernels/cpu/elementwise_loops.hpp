@@ -1,0 +1,55 @@
+// Loops over flat arrays: activations, sums, conversions, norms and AdamW. See isa.hpp for the
+// scheme. All are bound by memory but the erf GELU.
+#pragma once
+
+#include <cstdint>
+
+namespace epi::kernels::cpu {
+
+/// What AdamW needs for one stretch of one tensor.
+struct AdamStretch {
+  float* parameters;
+  const float* gradients;
+  float* moment1;
+  float* moment2;
+  std::int64_t count;
+  float clip;
+  float beta1;
+  float beta2;
+  float inverse_correction1;
+  float inverse_correction2;
+  float learning_rate;
+  float epsilon;
+  float decay;
+};
+
+struct ElementwiseLoops {
+  using Unary = void (*)(const float* x, float* y, std::int64_t count);
+  using Gradient = void (*)(const float* x, const float* dy, float* dx, std::int64_t count);
+  Unary gelu;
+  Unary gelu_tanh;
+  Unary tanh;
+  Gradient gelu_grad;
+  Gradient gelu_tanh_grad;
+  Gradient tanh_grad;
+  void (*combine)(const float* a, const float* b, float* out, std::int64_t count);
+  void (*to_bf16)(const float* in, std::uint16_t* out, std::int64_t count);
+  void (*from_bf16)(const std::uint16_t* in, float* out, std::int64_t count);
+  double (*sum_squares)(const float* in, std::int64_t count);
+  void (*adam)(const AdamStretch& job);
+};
+
+namespace base {
+extern const ElementwiseLoops elementwise_loops;
+}
+namespace v3 {
+extern const ElementwiseLoops elementwise_loops;
+}
+namespace v4 {
+extern const ElementwiseLoops elementwise_loops;
+}
+
+/// The table of this processor.
+[[nodiscard]] const ElementwiseLoops& elementwise_loops();
+
+}  // namespace epi::kernels::cpu
