@@ -10,72 +10,97 @@ namespace {
 constexpr float kScale = 0.7978845608F;
 constexpr float kCube = 0.044715F;
 
-/// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)): one exponential, exact at both ends.
+/// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)): one exponential, and no cancellation for negative x.
 EPI_INLINE Vec gate(Vec x) {
-  const Vec u2 = x * (x * x * (2.0F * kScale * kCube) + 2.0F * kScale);
-  return 1.0F / (1.0F + exp(-u2));
+  const Vec twice_u = x * (x * x * (2.0F * kScale * kCube) + 2.0F * kScale);
+  return 1.0F / (1.0F + exp(-twice_u));
 }
 
-EPI_INLINE Vec gelu_of(Vec x) {
-  return x * gate(x);
-}
-
-/// d/dx = g + x g (1 - g) 2 u'(x)
+/// With g = gate(x): d/dx x g = g + x g (1 - g) 2 u'(x).
 EPI_INLINE Vec gelu_slope(Vec x) {
   const Vec g = gate(x);
-  const Vec slope2 = x * x * (6.0F * kScale * kCube) + 2.0F * kScale;
-  return g + x * g * (1.0F - g) * slope2;
+  const Vec twice_slope = x * x * (6.0F * kScale * kCube) + 2.0F * kScale;
+  return g + x * (g - g * g) * twice_slope;
 }
 
-void add_bias(Panel y, const float* bias, std::int64_t rows, std::int64_t cols) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    float* out = y.data + row * y.stride;
-    for (std::int64_t col = 0; col < cols; ++col) out[col] += bias[col];
-  }
-}
-
-void gelu(Panel pre, Panel y, const float* bias, std::int64_t rows, std::int64_t cols) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    float* before = pre.data + row * pre.stride;
-    float* after = y.data + row * y.stride;
-    for (std::int64_t col = 0; col < cols; col += kLanes) {
-      const std::int64_t count = cols - col;
-      Vec x = load_some(before + col, count);
-      if (bias != nullptr) x += load_some(bias + col, count);
-      store_some(before + col, x, count);
-      store_some(after + col, gelu_of(x), count);
+/// Calls body(from, to, offset of `to`, column, count) for each row in pieces of at most 16
+/// elements.
+template <class Body>
+EPI_INLINE void each(const Product& product, const Body& body) {
+  for (std::int64_t row = 0; row < product.rows; ++row) {
+    const float* from = product.from + row * product.cols;
+    const std::int64_t start = row * product.stride;
+    std::int64_t col = 0;
+    for (; col + kLanes <= product.cols; col += kLanes) {
+      body(load(from + col), start + col, col, kLanes);
     }
+    const std::int64_t rest = product.cols - col;
+    if (rest > 0) body(load_some(from + col, rest), start + col, col, rest);
   }
 }
 
-void gelu_grad(Panel dx, const float* pre, std::int64_t pre_stride, std::int64_t rows,
-               std::int64_t cols) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    float* out = dx.data + row * dx.stride;
-    const float* x = pre + row * pre_stride;
-    for (std::int64_t col = 0; col < cols; col += kLanes) {
-      const std::int64_t count = cols - col;
-      const Vec slope = gelu_slope(load_some(x + col, count));
-      store_some(out + col, load_some(out + col, count) * slope, count);
+void set(const Product& product, const float* bias) {
+  each(product, [&](Vec value, std::int64_t at, std::int64_t col, std::int64_t count) {
+    if (bias != nullptr) value += load_some(bias + col, count);
+    store_some(product.to + at, value, count);
+  });
+}
+
+void add(const Product& product) {
+  each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
+    store_some(product.to + at, load_some(product.to + at, count) + value, count);
+  });
+}
+
+void set_gelu(const Product& product, const float* bias, float* pre) {
+  each(product, [&](Vec value, std::int64_t at, std::int64_t col, std::int64_t count) {
+    if (bias != nullptr) value += load_some(bias + col, count);
+    store_some(pre + at, value, count);
+    store_some(product.to + at, value * gate(value), count);
+  });
+}
+
+void set_gelu_grad(const Product& product, const float* pre) {
+  each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
+    store_some(product.to + at, value * gelu_slope(load_some(pre + at, count)), count);
+  });
+}
+
+void add_gelu_grad(const Product& product, const float* pre) {
+  each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
+    const Vec before = load_some(product.to + at, count);
+    store_some(product.to + at, before + value * gelu_slope(load_some(pre + at, count)), count);
+  });
+}
+
+/// Sums of `count` <= 16 columns. Blocks of 256 rows keep the rounding error of long columns small.
+EPI_INLINE Vec sums_of(const float* data, std::int64_t stride, std::int64_t rows,
+                       std::int64_t count) {
+  constexpr std::int64_t kBlock = 256;
+  Vec total{};
+  for (std::int64_t first = 0; first < rows; first += kBlock) {
+    const std::int64_t last = first + kBlock < rows ? first + kBlock : rows;
+    Vec block{};
+    for (std::int64_t row = first; row < last; ++row) {
+      block += load_some(data + row * stride, count);
     }
+    total += block;
   }
+  return total;
 }
 
 void column_sums(const float* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
                  float* sums) {
-  for (std::int64_t col = 0; col < cols; ++col) sums[col] = 0.0F;
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const float* in = data + row * stride;
-    for (std::int64_t col = 0; col < cols; ++col) sums[col] += in[col];
+  std::int64_t col = 0;
+  for (; col + kLanes <= cols; col += kLanes) {
+    store(sums + col, sums_of(data + col, stride, rows, kLanes));
   }
-}
-
-void merge(float* to, const float* from, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
+  const std::int64_t rest = cols - col;
+  if (rest > 0) store_some(sums + col, sums_of(data + col, stride, rows, rest), rest);
 }
 
 }  // namespace
 
-extern const GemmLoops gemm_loops{add_bias, gelu, gelu_grad, column_sums, merge};
+extern const GemmLoops gemm_loops{set, add, set_gelu, set_gelu_grad, add_gelu_grad, column_sums};
 
 }  // namespace epi::kernels::cpu::EPI_ISA_NAMESPACE

@@ -1,30 +1,35 @@
 // Loops around a GEMM panel while it is in cache: bias, GELU (tanh form) and its derivative, column
-// sums. See isa.hpp for the scheme. Matrices are row-major with a row stride.
+// sums. See isa.hpp for the scheme. Matrices are row-major.
 #pragma once
 
 #include <cstdint>
 
 namespace epi::kernels::cpu {
 
-/// rows x cols elements of a row-major matrix from `data` on.
-struct Panel {
-  float* data = nullptr;
-  std::int64_t stride = 0;  ///< elements from row to row
+/// A finished product, rows x cols without gaps, and where it goes: element (i, j) belongs to
+/// `to[i * stride + j]`.
+struct Product {
+  const float* from = nullptr;
+  float* to = nullptr;
+  std::int64_t stride = 0;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
 };
 
 struct GemmLoops {
-  /// y += bias in every row.
-  void (*add_bias)(Panel y, const float* bias, std::int64_t rows, std::int64_t cols);
-  /// pre += bias (when not null), then y = gelu_tanh(pre).
-  void (*gelu)(Panel pre, Panel y, const float* bias, std::int64_t rows, std::int64_t cols);
-  /// dx *= gelu_tanh'(pre).
-  void (*gelu_grad)(Panel dx, const float* pre, std::int64_t pre_stride, std::int64_t rows,
-                    std::int64_t cols);
-  /// sums = column sums, top to bottom.
+  /// to = from + bias; bias may be null.
+  void (*set)(const Product& product, const float* bias);
+  /// to += from.
+  void (*add)(const Product& product);
+  /// pre = from + bias (may be null), to = gelu_tanh(pre); `pre` has the stride of `to`.
+  void (*set_gelu)(const Product& product, const float* bias, float* pre);
+  /// to = from * gelu_tanh'(pre); `pre` has the stride of `to`.
+  void (*set_gelu_grad)(const Product& product, const float* pre);
+  /// to += from * gelu_tanh'(pre).
+  void (*add_gelu_grad)(const Product& product, const float* pre);
+  /// sums[j] = sum of data[i * stride + j] over i in 0..rows-1, in blocks of fixed size.
   void (*column_sums)(const float* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
                       float* sums);
-  /// to += from, `count` elements.
-  void (*merge)(float* to, const float* from, std::int64_t count);
 };
 
 namespace base {

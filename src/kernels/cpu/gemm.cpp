@@ -1,0 +1,185 @@
+// oneDNN matmul primitives, one per shape, run with user scratchpads: with the library's own, two
+// threads in one primitive corrupt each other's results. Operands of a call are memory objects that
+// exist once per primitive and thread; a call only exchanges their pointers.
+#include "kernels/cpu/gemm.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "core/error.hpp"
+
+namespace epi::kernels::cpu {
+namespace {
+
+constexpr std::int64_t kPanelRows = 256;
+constexpr std::int64_t kPanelCols = 192;
+constexpr std::int64_t kPanelStep = 16;  // a vector of floats
+
+using Memory = dnnl::memory;
+
+Memory::desc matrix(std::int64_t rows, std::int64_t cols, std::int64_t ld, Layout layout) {
+  const Memory::dims strides = layout == Layout::plain ? Memory::dims{ld, 1} : Memory::dims{1, ld};
+  return {{rows, cols}, Memory::data_type::f32, strides};
+}
+
+dnnl::matmul::primitive_desc describe(const GemmShape& s, const dnnl::engine& engine) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (s.write == Write::add) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0F);
+    attributes.set_post_ops(sum);
+  }
+  const dnnl::matmul::desc product(matrix(s.m, s.k, s.lda, s.a), matrix(s.k, s.n, s.ldb, s.b),
+                                   matrix(s.m, s.n, s.ldc, Layout::plain));
+  return {product, attributes, engine};
+}
+
+/// Pieces of `total` of at most `limit`, even and in steps; returns the piece.
+std::int64_t piece(std::int64_t total, std::int64_t limit) {
+  if (total <= limit) return std::max<std::int64_t>(total, 1);
+  const std::int64_t pieces = (total + limit - 1) / limit;
+  const std::int64_t even = (total + pieces - 1) / pieces;
+  return (even + kPanelStep - 1) / kPanelStep * kPanelStep;
+}
+
+}  // namespace
+
+class Gemm::Kernel {
+ public:
+  Kernel(const dnnl::matmul::primitive_desc& description, const dnnl::engine& engine, int threads)
+      : primitive_(description), scratch_bytes_(description.scratchpad_desc().get_size()) {
+    for (int thread = 0; thread < threads; ++thread) {
+      operands_.push_back({Memory(description.src_desc(), engine, nullptr),
+                           Memory(description.weights_desc(), engine, nullptr),
+                           Memory(description.dst_desc(), engine, nullptr),
+                           Memory(description.scratchpad_desc(), engine, nullptr)});
+    }
+  }
+
+  [[nodiscard]] std::size_t scratch_bytes() const { return scratch_bytes_; }
+
+  void run(const float* a, const float* b, float* c, void* scratch, int thread,
+           const dnnl::stream& stream) const {
+    const Operands& own = operands_[static_cast<std::size_t>(thread)];
+    // The C interface: its C++ wrapper allocates a map and a vector for every call.
+    dnnl_memory_set_data_handle(own.a.get(), const_cast<float*>(a));
+    dnnl_memory_set_data_handle(own.b.get(), const_cast<float*>(b));
+    dnnl_memory_set_data_handle(own.c.get(), c);
+    dnnl_memory_set_data_handle(own.scratch.get(), scratch);
+    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, own.a.get()},
+                                         {DNNL_ARG_WEIGHTS, own.b.get()},
+                                         {DNNL_ARG_DST, own.c.get()},
+                                         {DNNL_ARG_SCRATCHPAD, own.scratch.get()}};
+    const dnnl_status_t status =
+        dnnl_primitive_execute(primitive_.get(), stream.get(), 4, arguments);
+    core::require(status == dnnl_success, "oneDNN executes a product that it has compiled");
+  }
+
+ private:
+  struct Operands {
+    Memory a, b, c, scratch;
+  };
+  dnnl::matmul primitive_;
+  std::size_t scratch_bytes_;
+  std::vector<Operands> operands_;
+};
+
+struct Gemm::State {
+  explicit State(int threads) : per_thread(static_cast<std::size_t>(threads)) {
+    for (PerThread& own : per_thread) own.stream = dnnl::stream(engine);
+  }
+
+  /// Makes a per-thread buffer at least `bytes` long.
+  template <class Member>
+  void grow(Member member, std::size_t bytes) {
+    for (PerThread& own : per_thread) {
+      core::Buffer& buffer = own.*member;
+      if (buffer.bytes() < bytes) buffer = core::Buffer(core::kCpu, bytes);
+    }
+  }
+
+  struct PerThread {
+    dnnl::stream stream;
+    core::Buffer scratch;    // oneDNN's
+    core::Buffer workspace;  // ours
+  };
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  std::vector<PerThread> per_thread;
+  core::Buffer shared;
+  std::map<GemmShape, std::unique_ptr<Kernel>> kernels;
+};
+
+Gemm::Gemm(int threads) : state_(std::make_unique<State>(threads)) {}
+Gemm::~Gemm() = default;
+
+const Gemm::Kernel& Gemm::kernel(const GemmShape& shape) {
+  std::unique_ptr<Kernel>& found = state_->kernels[shape];
+  if (found != nullptr) return *found;
+  omp_set_num_threads(1);  // oneDNN plans a primitive for the threads it sees now
+  try {
+    found = std::make_unique<Kernel>(describe(shape, state_->engine), state_->engine,
+                                     static_cast<int>(state_->per_thread.size()));
+  } catch (const dnnl::error& error) {
+    throw core::DeviceError(std::string("oneDNN can't multiply matrices: ") + error.what());
+  }
+  state_->grow(&State::PerThread::scratch, found->scratch_bytes());
+  return *found;
+}
+
+void Gemm::multiply(const Kernel& kernel, const float* a, const float* b, float* c,
+                    int thread) const {
+  State::PerThread& own = state_->per_thread[static_cast<std::size_t>(thread)];
+  kernel.run(a, b, c, own.scratch.data(), thread, own.stream);
+}
+
+void Gemm::reserve(std::int64_t floats) {
+  state_->grow(&State::PerThread::workspace, static_cast<std::size_t>(floats) * sizeof(float));
+}
+
+float* Gemm::workspace(int thread) const {
+  return reinterpret_cast<float*>(
+      state_->per_thread[static_cast<std::size_t>(thread)].workspace.data());
+}
+
+float* Gemm::shared(std::int64_t floats) {
+  const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
+  core::Buffer& buffer = state_->shared;
+  if (buffer.bytes() < bytes) buffer = core::Buffer(core::kCpu, bytes);
+  return reinterpret_cast<float*>(buffer.data());
+}
+
+Panels::Panels(std::int64_t rows, std::int64_t cols)
+    : total_rows_(rows),
+      total_cols_(cols),
+      down_((rows + piece(rows, kPanelRows) - 1) / piece(rows, kPanelRows)),
+      across_((cols + piece(cols, kPanelCols) - 1) / piece(cols, kPanelCols)),
+      panel_rows_(piece(rows, kPanelRows)),
+      panel_cols_(piece(cols, kPanelCols)) {}
+
+Panels::Panel Panels::at(std::int64_t task) const {
+  const std::int64_t down = task / across_;
+  const std::int64_t across = task % across_;
+  return {.row = down * panel_rows_,
+          .rows = rows(down + 1 == down_),
+          .col = across * panel_cols_,
+          .cols = cols(across + 1 == across_),
+          .down = down,
+          .across = across};
+}
+
+std::int64_t Panels::rows(bool last) const {
+  return last ? total_rows_ - (down_ - 1) * panel_rows_ : panel_rows_;
+}
+
+std::int64_t Panels::cols(bool last) const {
+  return last ? total_cols_ - (across_ - 1) * panel_cols_ : panel_cols_;
+}
+
+}  // namespace epi::kernels::cpu
