@@ -1,0 +1,40 @@
+// What every BED reader shares: which lines hold records, how they split into columns and what a
+// valid pair of coordinates is. And plain lists of regions: held-out regions, blacklists.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/ranges.hpp"
+#include "data/text_file.hpp"
+
+namespace epi::data {
+
+/// The first columns of one record. Views are valid until the file's next line.
+struct BedRecord {
+  std::string_view contig;
+  Range range;
+  std::string_view name;  ///< fourth column, empty when the line has only three
+};
+
+/// The next record of a BED file; false at the end. Skips empty lines, comments (`#`), `track` and
+/// `browser` lines. Columns are separated by tabs, or by blanks in a line without tabs.
+/// InputError with file and line: fewer than `min_columns` (3 or 4) columns, coordinates that are
+/// not whole numbers, negative, empty or inverted.
+[[nodiscard]] bool next_record(TextFile& file, int min_columns, BedRecord& record);
+
+/// One line of a list of regions.
+struct Region {
+  std::string contig;
+  Range range;
+  std::int64_t line = 0;
+};
+
+/// All records of a BED file with three or more columns, in file order.
+[[nodiscard]] std::vector<Region> read_regions(const std::filesystem::path& path);
+
+}  // namespace epi::data

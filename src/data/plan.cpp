@@ -1,0 +1,359 @@
+#include "data/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/error.hpp"
+#include "core/version.hpp"
+#include "data/contig_names.hpp"
+#include "data/splits.hpp"
+#include "data/vocabulary.hpp"
+
+namespace epi::data {
+namespace {
+
+/// Intervals that don't fit the genome: usual (a cut FASTA, an assembly's odd contigs), so counted.
+struct Misfits {
+  std::int64_t clipped = 0, skipped = 0, on_unknown = 0;
+  std::set<std::string> unknown_contigs;
+};
+
+class Planner {
+ public:
+  Planner(const PrepareOptions& options, std::span<const SheetRow> sheet,
+          std::span<const GenomeWork> genomes, std::span<const TrackWork> tracks)
+      : options_(options), sheet_(sheet), genomes_(genomes), tracks_(tracks) {}
+
+  StorePlan make() {
+    plan_.manifest.program = core::version_text();
+    plan_.manifest.command = options_.command;
+    plan_.manifest.guard_bp = options_.guard_bp;
+    list_contigs();
+    list_states();
+    list_cells();
+    match_tracks();
+    make_splits();
+    cut_shards();
+    return std::move(plan_);
+  }
+
+ private:
+  [[nodiscard]] std::vector<Contig>& contigs() { return plan_.manifest.contigs; }
+  [[nodiscard]] ContigNames names(ChrPrefix prefix) { return {contigs(), prefix}; }
+  [[nodiscard]] ContigNames names() {
+    return names(options_.alias_chr ? ChrPrefix::optional : ChrPrefix::matters);
+  }
+  [[nodiscard]] const Ranges& gaps(std::size_t contig) const {
+    const ContigPlace& place = plan_.places[contig];
+    return genomes_[place.genome].gaps(place.index);
+  }
+
+  void list_contigs() {
+    std::map<std::string, std::size_t> genome_of;
+    for (std::size_t g = 0; g < genomes_.size(); ++g) {
+      for (std::size_t i = 0; i < genomes_[g].contigs().size(); ++i) {
+        const Contig& contig = genomes_[g].contigs()[i];
+        const auto [known, is_new] = genome_of.emplace(contig.name, g);
+        if (!is_new) {
+          throw core::InputError(fmt::format("{}: contig '{}' is in {} too",
+                                             options_.genomes[g].string(), contig.name,
+                                             options_.genomes[known->second].string()));
+        }
+        contigs().push_back(contig);
+        plan_.places.push_back({g, i});
+      }
+    }
+    if (!options_.contigs.empty()) keep_listed_contigs();
+  }
+
+  void keep_listed_contigs() {
+    const ContigNames all = names();
+    std::vector<bool> listed(contigs().size(), false);
+    for (const std::string& name : split_list(options_.contigs, "--contigs")) {
+      const auto index = all.find(name);
+      if (!index) {
+        throw core::InputError(fmt::format("--contigs: the genome has no contig '{}'; it has {}",
+                                           name, list_text(contig_names())));
+      }
+      listed[static_cast<std::size_t>(*index)] = true;
+    }
+    for (std::size_t i = contigs().size(); i-- > 0;) {
+      if (listed[i]) continue;
+      contigs().erase(contigs().begin() + static_cast<std::ptrdiff_t>(i));
+      plan_.places.erase(plan_.places.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+
+  [[nodiscard]] std::vector<std::string> contig_names() {
+    std::vector<std::string> list;
+    for (const Contig& contig : contigs()) list.push_back(contig.name);
+    return list;
+  }
+
+  void list_states() {
+    std::vector<Segmentation> all;
+    for (std::size_t c = 0; c < tracks_.size(); ++c) {
+      all.push_back({sheet_[c].path.string(), tracks_[c].states(), tracks_[c].grid()});
+    }
+    plan_.manifest.states = common_vocabulary(all);
+    plan_.manifest.bin_bp = common_bin(all);
+    std::vector<std::string> poor;
+    for (std::size_t c = 0; c < tracks_.size(); ++c) {
+      const std::size_t lacking = plan_.manifest.states.size() - tracks_[c].states().size();
+      if (lacking > 0) poor.push_back(fmt::format("{} ({})", sheet_[c].cell, lacking));
+    }
+    if (!poor.empty()) {
+      plan_.warnings.push_back(
+          fmt::format("cells that never show some of the {} states (how many): {}",
+                      plan_.manifest.states.size(), list_text(poor)));
+    }
+  }
+
+  void list_cells() {
+    for (std::size_t c = 0; c < sheet_.size(); ++c) {
+      const SheetRow& row = sheet_[c];
+      plan_.manifest.cells.push_back(
+          {row.cell, row.name, Split::train, row.source, tracks_[c].digest()});
+    }
+    hold_out_cells(options_.valid_cells, "--valid-cells", Split::valid);
+    hold_out_cells(options_.test_cells, "--test-cells", Split::test);
+    const auto& cells = plan_.manifest.cells;
+    if (std::none_of(cells.begin(), cells.end(),
+                     [](const Cell& cell) { return cell.split == Split::train; })) {
+      plan_.warnings.emplace_back("every cell is held out: nothing can be trained from this store");
+    }
+  }
+
+  void hold_out_cells(const std::string& list, const char* option, Split split) {
+    for (const std::string& id : split_list(list, option)) {
+      auto& cells = plan_.manifest.cells;
+      const auto cell =
+          std::find_if(cells.begin(), cells.end(), [&id](const Cell& c) { return c.id == id; });
+      if (cell == cells.end()) {
+        std::vector<std::string> ids;
+        for (const Cell& known : cells) ids.push_back(known.id);
+        throw core::InputError(
+            fmt::format("{}: the sheet has no cell '{}'; it has {}", option, id, list_text(ids)));
+      }
+      if (cell->split != Split::train) {
+        throw core::ConfigError(fmt::format(
+            "{}: cell '{}' is in --valid-cells too; a cell is in one split", option, id));
+      }
+      cell->split = split;
+    }
+  }
+
+  void match_tracks() {
+    const ContigNames known = names();
+    Misfits misfits;
+    std::vector<bool> has_states(contigs().size(), false);
+    for (std::size_t c = 0; c < tracks_.size(); ++c) {
+      auto& matched = plan_.tracks.emplace_back(contigs().size());
+      for (std::size_t t = 0; t < tracks_[c].contigs().size(); ++t) {
+        const auto found = known.find(tracks_[c].contigs()[t]);
+        if (!found) {
+          misfits.on_unknown += static_cast<std::int64_t>(tracks_[c].intervals(t).size());
+          misfits.unknown_contigs.insert(tracks_[c].contigs()[t]);
+          continue;
+        }
+        const auto contig = static_cast<std::size_t>(*found);
+        refuse_second_name(c, matched[contig], t);
+        matched[contig] = t;
+        if (tracks_[c].intervals(t).front().start_bp < contigs()[contig].length_bp) {
+          has_states[contig] = true;
+        }
+        count_past_end(c, t, contigs()[contig], misfits);
+      }
+    }
+    refuse_stateless(has_states);
+    warn(misfits);
+  }
+
+  void refuse_second_name(std::size_t cell, std::optional<std::size_t> earlier,
+                          std::size_t track) const {
+    if (!earlier) return;
+    throw core::InputError(fmt::format(
+        "{}: contigs '{}' and '{}' are the same with --alias-chr", sheet_[cell].path.string(),
+        tracks_[cell].contigs()[*earlier], tracks_[cell].contigs()[track]));
+  }
+
+  void count_past_end(std::size_t cell, std::size_t track, const Contig& contig,
+                      Misfits& misfits) const {
+    const auto intervals = tracks_[cell].intervals(track);
+    const StateInterval& last = intervals.back();
+    // Only the contig's own end may lie off the grid.
+    if (last.end_bp < contig.length_bp && last.end_bp % plan_.manifest.bin_bp != 0) {
+      throw core::InputError(
+          fmt::format("{}:{}: the last interval of contig '{}' ends at {}, which is neither a "
+                      "multiple of {} bp "
+                      "nor the contig's end ({}); is the segmentation of another assembly?",
+                      sheet_[cell].path.string(), last.line, contig.name, last.end_bp,
+                      plan_.manifest.bin_bp, contig.length_bp));
+    }
+    for (auto it = intervals.rbegin(); it != intervals.rend() && it->end_bp > contig.length_bp;
+         ++it) {
+      ++(it->start_bp < contig.length_bp ? misfits.clipped : misfits.skipped);
+    }
+  }
+
+  void warn(const Misfits& misfits) {
+    if (misfits.clipped + misfits.skipped + misfits.on_unknown == 0) return;
+    const std::vector<std::string> unknown(misfits.unknown_contigs.begin(),
+                                           misfits.unknown_contigs.end());
+    plan_.warnings.push_back(fmt::format(
+        "state intervals past the end of a shorter contig: {} clipped, {} skipped; on contigs that "
+        "are not in the store ({}): {} skipped",
+        misfits.clipped, misfits.skipped, list_text(unknown), misfits.on_unknown));
+  }
+
+  void refuse_stateless(const std::vector<bool>& has_states) {
+    std::vector<std::string> bare, rich;
+    for (std::size_t i = 0; i < contigs().size(); ++i) {
+      (has_states[i] ? rich : bare).push_back(contigs()[i].name);
+    }
+    if (bare.empty()) return;
+    const std::map<std::string, std::int64_t> ends = track_ends();
+    std::vector<std::string> genome_list, state_list;
+    for (const Contig& contig : contigs()) {
+      genome_list.push_back(fmt::format("{} ({} bp)", contig.name, contig.length_bp));
+    }
+    for (const auto& [name, end_bp] : ends) {
+      state_list.push_back(fmt::format("{} (to {})", name, end_bp));
+    }
+    throw core::InputError(fmt::format(
+        "no cell has states on contig {}\n  contigs of the genome: {}\n  contigs of the "
+        "segmentations: {}\n  {}",
+        list_text(bare), list_text(genome_list), list_text(state_list), advice(bare, rich, ends)));
+  }
+
+  [[nodiscard]] std::map<std::string, std::int64_t> track_ends() const {
+    std::map<std::string, std::int64_t> ends;
+    for (const TrackWork& track : tracks_) {
+      for (std::size_t t = 0; t < track.contigs().size(); ++t) {
+        std::int64_t& end_bp = ends[track.contigs()[t]];
+        end_bp = std::max(end_bp, track.intervals(t).back().end_bp);
+      }
+    }
+    return ends;
+  }
+
+  [[nodiscard]] std::string advice(const std::vector<std::string>& bare,
+                                   const std::vector<std::string>& rich,
+                                   const std::map<std::string, std::int64_t>& ends) {
+    const ContigNames aliased = names(ChrPrefix::optional);
+    std::set<std::int32_t> reached;
+    for (const auto& [name, end_bp] : ends) {
+      if (const auto contig = aliased.find(name)) reached.insert(*contig);
+    }
+    for (const std::string& name : bare) {
+      if (!options_.alias_chr && reached.contains(*aliased.find(name))) {
+        return "the names differ by the prefix 'chr' only: --alias-chr takes them as the same";
+      }
+    }
+    if (rich.empty()) return "are sequence and segmentations of the same species and assembly?";
+    std::string list;
+    for (const std::string& name : rich) list += (list.empty() ? "" : ",") + name;
+    return "to leave such contigs out: --contigs " + list;
+  }
+
+  void make_splits() {
+    const ContigNames known = names();
+    SplitRequest request;
+    request.contigs = contigs();
+    request.valid = read_held_out(options_.valid, "--valid", contigs(), known);
+    request.test = read_held_out(options_.test, "--test", contigs(), known);
+    request.blacklist = read_blacklist(options_.blacklist, contigs(), known);
+    for (std::size_t i = 0; i < contigs().size(); ++i) request.gaps.push_back(gaps(i));
+    request.guard_bp = options_.guard_bp;
+    auto regions = plan_splits(request);
+    if (regions[static_cast<std::size_t>(Split::train)].empty()) {
+      plan_.warnings.emplace_back("no base is left to train on");
+    }
+    std::move(regions.begin(), regions.end(), std::begin(plan_.manifest.regions));
+  }
+
+  void cut_shards() {
+    for (std::size_t i = 0; i < contigs().size(); ++i) {
+      for (const Range& range : stored_ranges(contigs()[i].length_bp, gaps(i),
+                                              plan_.manifest.bin_bp, options_.shard_bp)) {
+        Shard shard;
+        shard.file = fmt::format("shard-{:05}.h5", plan_.manifest.shards.size());
+        shard.contig = static_cast<std::int32_t>(i);
+        shard.start_bp = range.start_bp;
+        shard.length_bp = range.end_bp - range.start_bp;
+        plan_.manifest.shards.push_back(shard);
+      }
+    }
+    if (plan_.manifest.shards.empty()) {
+      throw core::InputError(options_.genomes.front().string() + ": every base is N");
+    }
+  }
+
+  const PrepareOptions& options_;
+  std::span<const SheetRow> sheet_;
+  std::span<const GenomeWork> genomes_;
+  std::span<const TrackWork> tracks_;
+  StorePlan plan_;
+};
+
+std::int64_t round_up(std::int64_t value, std::int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
+StorePlan make_plan(const PrepareOptions& options, std::span<const SheetRow> sheet,
+                    std::span<const GenomeWork> genomes, std::span<const TrackWork> tracks) {
+  return Planner(options, sheet, genomes, tracks).make();
+}
+
+Ranges stored_ranges(std::int64_t length_bp, const Ranges& gaps, std::int64_t bin_bp,
+                     std::int64_t shard_bp) {
+  const std::int64_t long_bp = std::max(kUnstoredGapBp, 2 * bin_bp);  // no bin in two shards
+  Ranges unstored;
+  for (const Range& gap : gaps) {
+    const bool at_an_end = gap.start_bp == 0 || gap.end_bp == length_bp;
+    if (at_an_end || gap.end_bp - gap.start_bp >= long_bp) unstored.push_back(gap);
+  }
+  const std::int64_t most_bp = std::max(bin_bp, shard_bp / bin_bp * bin_bp);
+  Ranges stored;
+  for (const Range& stretch : subtract({{0, length_bp}}, unstored)) {
+    const std::int64_t start_bp = stretch.start_bp / bin_bp * bin_bp;
+    const std::int64_t end_bp = std::min(length_bp, round_up(stretch.end_bp, bin_bp));
+    const std::int64_t pieces = (end_bp - start_bp + most_bp - 1) / most_bp;
+    const std::int64_t piece_bp = round_up((end_bp - start_bp + pieces - 1) / pieces, bin_bp);
+    for (std::int64_t at = start_bp; at < end_bp; at += piece_bp) {
+      stored.push_back({at, std::min(end_bp, at + piece_bp)});
+    }
+  }
+  return stored;
+}
+
+std::vector<std::uint8_t> shard_states(const StorePlan& plan, const Shard& shard,
+                                       std::span<const TrackWork> tracks) {
+  const std::int64_t bin_bp = plan.manifest.bin_bp;
+  const std::int64_t bins = (shard.length_bp + bin_bp - 1) / bin_bp;
+  const std::vector<std::uint8_t> codes = codes_by_number(plan.manifest.states);
+  std::vector<std::uint8_t> states(tracks.size() * static_cast<std::size_t>(bins), 0);
+  for (std::size_t cell = 0; cell < tracks.size(); ++cell) {
+    const auto track = plan.tracks[cell][static_cast<std::size_t>(shard.contig)];
+    if (!track) continue;
+    std::uint8_t* row = states.data() + cell * static_cast<std::size_t>(bins);
+    const auto intervals = tracks[cell].intervals(*track);
+    auto at = std::upper_bound(
+        intervals.begin(), intervals.end(), shard.start_bp,
+        [](std::int64_t bp, const StateInterval& interval) { return bp < interval.end_bp; });
+    for (; at != intervals.end() && at->start_bp < shard.start_bp + shard.length_bp; ++at) {
+      const std::int64_t first = std::max<std::int64_t>(0, at->start_bp - shard.start_bp) / bin_bp;
+      const std::int64_t end =
+          std::min(bins, round_up(at->end_bp - shard.start_bp, bin_bp) / bin_bp);
+      std::fill(row + first, row + end, codes[static_cast<std::size_t>(at->state)]);
+    }
+  }
+  return states;
+}
+
+}  // namespace epi::data

@@ -1,0 +1,285 @@
+// OUT.partial/ while at work:
+//   shard-*.h5       finished shards, as in the store
+//   work/*.bin       parsed inputs (work_file.hpp)
+//   work/*.json      per finished shard: what it was made from, its bytes and digests
+#include "data/prepare.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <set>
+
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "data/plan.hpp"
+#include "data/shard.hpp"
+#include "data/sheet.hpp"
+#include "data/splits.hpp"
+#include "data/work_file.hpp"
+
+namespace epi::data {
+namespace fs = std::filesystem;
+namespace {
+
+using nlohmann::json;
+
+/// Part of every key; raised when the same inputs give other shards.
+constexpr int kShardVersion = 1;
+
+void require_file(const fs::path& path, const char* option) {
+  if (fs::is_regular_file(path)) return;
+  throw core::MissingError(fmt::format("{}: no file '{}'", option, path.string()));
+}
+
+void check_files(const PrepareOptions& options) {
+  if (options.genomes.empty()) throw core::UsageError("--genome: give at least one FASTA file");
+  for (const fs::path& genome : options.genomes) require_file(genome, "--genome");
+  require_file(options.sheet, "--states");
+  if (is_region_file(options.valid)) require_file(options.valid, "--valid");
+  if (is_region_file(options.test)) require_file(options.test, "--test");
+  if (options.blacklist) require_file(*options.blacklist, "--blacklist");
+}
+
+fs::path partial_folder(const fs::path& out) {
+  return out.string() + ".partial";
+}
+
+void check_out(const fs::path& out) {
+  if (!out.has_filename()) {
+    throw core::UsageError(fmt::format("--out: '{}' names no folder", out.string()));
+  }
+  if (fs::exists(out)) {
+    throw core::UsageError(fmt::format(
+        "--out: '{}' is there already; a store is written once: choose another name or delete it",
+        out.string()));
+  }
+  const fs::path partial = partial_folder(out);
+  if (fs::exists(partial) && !fs::is_directory(partial / "work")) {
+    throw core::UsageError(fmt::format(
+        "--out: '{}' is in the way and not an unfinished store; move it", partial.string()));
+  }
+}
+
+/// An input and where its parsed form goes.
+struct Input {
+  fs::path source, work;
+  void (*parse)(const fs::path& work, const fs::path& source);
+};
+
+/// What a shard's content follows from: the same key, the same bytes.
+std::string key_of(const Manifest& manifest, const Shard& shard) {
+  std::string text = fmt::format("{} {} {} {} {}", kShardVersion,
+                                 manifest.contigs[static_cast<std::size_t>(shard.contig)].name,
+                                 manifest.contigs[static_cast<std::size_t>(shard.contig)].digest,
+                                 shard.start_bp, shard.length_bp);
+  text += fmt::format(" {}", manifest.bin_bp);
+  for (const epi::data::State& state : manifest.states) text += fmt::format(" {}", state.number);
+  for (const Cell& cell : manifest.cells) text += fmt::format(" {}", cell.digest);
+  return core::digest_of(text);
+}
+
+}  // namespace
+
+struct Preparation::State {
+  PrepareOptions options;
+  core::Log log;
+  std::vector<SheetRow> sheet;
+  fs::path partial, work;
+  std::vector<Input> inputs;  // genomes, then cells
+  std::vector<GenomeWork> genomes;
+  std::vector<TrackWork> tracks;
+  StorePlan plan;
+
+  void list_inputs() {
+    for (std::size_t g = 0; g < options.genomes.size(); ++g) {
+      inputs.push_back(
+          {options.genomes[g], work / fmt::format("genome-{:04}.bin", g), write_genome_work});
+    }
+    for (std::size_t c = 0; c < sheet.size(); ++c) {
+      inputs.push_back({sheet[c].path, work / fmt::format("cell-{:04}.bin", c), write_track_work});
+    }
+  }
+
+  [[nodiscard]] fs::path note_path(const Shard& shard) const {
+    return work / fs::path(shard.file).replace_extension(".json");
+  }
+
+  /// The finished shard with bytes and digest as noted; none if the note is absent or of another
+  /// plan.
+  [[nodiscard]] std::optional<Shard> noted(const Shard& shard) const {
+    if (!fs::exists(note_path(shard))) return std::nullopt;
+    try {
+      const json note = json::parse(core::read_text(note_path(shard)));
+      if (note.at("key") != key_of(plan.manifest, shard)) return std::nullopt;
+      Shard finished = shard;
+      note.at("bytes").get_to(finished.bytes);
+      note.at("digest").get_to(finished.digest);
+      note.at("bases_digest").get_to(finished.bases_digest);
+      note.at("states_digest").get_to(finished.states_digest);
+      return finished;
+    } catch (const json::exception&) {
+      return std::nullopt;
+    }
+  }
+
+  [[nodiscard]] bool is_whole(const Shard& shard) const {
+    const auto finished = noted(shard);
+    const fs::path path = partial / shard.file;
+    return finished && fs::exists(path) && core::digest_of_file(path) == finished->digest;
+  }
+
+  void write(const Shard& shard) const {
+    const ContigPlace& place = plan.places[static_cast<std::size_t>(shard.contig)];
+    const auto bases = genomes[place.genome].bases(place.index);
+    const std::vector<std::uint8_t> states = shard_states(plan, shard, tracks);
+    ShardContent content;
+    content.contig = plan.manifest.contigs[static_cast<std::size_t>(shard.contig)].name;
+    content.start_bp = shard.start_bp;
+    content.bin_bp = plan.manifest.bin_bp;
+    content.bases = bases.subspan(static_cast<std::size_t>(shard.start_bp),
+                                  static_cast<std::size_t>(shard.length_bp));
+    content.states = states;
+    content.num_cells = static_cast<std::int32_t>(tracks.size());
+    const Shard written = write_shard(partial / shard.file, content);
+    const json note = {{"key", key_of(plan.manifest, shard)},
+                       {"bytes", written.bytes},
+                       {"digest", written.digest},
+                       {"bases_digest", written.bases_digest},
+                       {"states_digest", written.states_digest}};
+    core::write_durably(note_path(shard), note.dump());
+  }
+
+  /// Files of an earlier attempt with other options.
+  void remove_strangers() const {
+    std::set<std::string> ours;
+    for (const Shard& shard : plan.manifest.shards) ours.insert(shard.file);
+    std::vector<fs::path> strangers;
+    for (const auto& entry : fs::directory_iterator(partial)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with("shard-") && !ours.contains(name)) strangers.push_back(entry.path());
+    }
+    for (const fs::path& path : strangers) fs::remove(path);
+  }
+
+  [[nodiscard]] std::vector<std::string> summary() const {
+    const Manifest& manifest = plan.manifest;
+    std::int64_t length_bp = 0, acgt_bp = 0, iupac_bp = 0, bytes = 0;
+    for (const Contig& contig : manifest.contigs) {
+      length_bp += contig.length_bp;
+      acgt_bp += contig.acgt_bp;
+      iupac_bp += contig.iupac_bp;
+    }
+    for (const Shard& shard : manifest.shards) bytes += shard.bytes;
+    std::vector<std::string> lines;
+    lines.push_back(fmt::format("{} contigs, {} bases, {} of them A C G T; {} IUPAC codes became N",
+                                manifest.contigs.size(), length_bp, acgt_bp, iupac_bp));
+    lines.push_back(fmt::format("{} cells, {} states in bins of {} bp", manifest.cells.size(),
+                                manifest.states.size(), manifest.bin_bp));
+    for (const Split split : {Split::train, Split::valid, Split::test}) {
+      std::int64_t bp = 0;
+      for (const Interval& region : manifest.regions[static_cast<std::size_t>(split)]) {
+        bp += region.end_bp - region.start_bp;
+      }
+      const auto cells = std::count_if(manifest.cells.begin(), manifest.cells.end(),
+                                       [split](const Cell& cell) { return cell.split == split; });
+      lines.push_back(fmt::format("{}: {} bases, {} cells", name_of(split), bp, cells));
+    }
+    lines.push_back(fmt::format("{} shards, {} bytes", manifest.shards.size(), bytes));
+    return lines;
+  }
+};
+
+Preparation::Preparation(PrepareOptions options, core::Log log)
+    : state_(std::make_unique<State>()) {
+  check_files(options);
+  check_out(options.out);
+  if (options.guard_bp < 0) throw core::ConfigError("the guard must not be negative");
+  if (options.shard_bp < 1) throw core::ConfigError("a shard needs at least one base");
+  state_->sheet = read_sheet(options.sheet);
+  state_->partial = partial_folder(options.out);
+  state_->work = state_->partial / "work";
+  state_->options = std::move(options);
+  state_->log = log;
+  state_->list_inputs();
+}
+
+Preparation::Preparation(Preparation&&) noexcept = default;
+Preparation& Preparation::operator=(Preparation&&) noexcept = default;
+Preparation::~Preparation() = default;
+
+void Preparation::read_inputs(int part, int parts) {
+  std::error_code problem;
+  fs::create_directories(state_->work, problem);
+  if (problem) {
+    throw core::IoError(
+        fmt::format("{}: cannot create: {}", state_->work.string(), problem.message()));
+  }
+  std::vector<std::int64_t> sizes;
+  for (const Input& input : state_->inputs) {
+    sizes.push_back(static_cast<std::int64_t>(fs::file_size(input.source)));
+  }
+  for (const std::size_t i : share_of(sizes, part, parts)) {
+    const Input& input = state_->inputs[i];
+    const bool current = is_current(input.work, input.source);
+    if (!current) input.parse(input.work, input.source);
+    state_->log.debug("{} {}", current ? "kept" : "read", input.source.string());
+  }
+}
+
+void Preparation::plan() {
+  const std::size_t genomes = state_->options.genomes.size();
+  for (std::size_t i = 0; i < state_->inputs.size(); ++i) {
+    if (i < genomes) {
+      state_->genomes.emplace_back(state_->inputs[i].work);
+    } else {
+      state_->tracks.emplace_back(state_->inputs[i].work);
+    }
+  }
+  state_->plan = make_plan(state_->options, state_->sheet, state_->genomes, state_->tracks);
+}
+
+void Preparation::write_shards(int part, int parts) {
+  const auto& shards = state_->plan.manifest.shards;
+  std::vector<std::int64_t> sizes;
+  for (const Shard& shard : shards) sizes.push_back(shard.length_bp);
+  for (const std::size_t i : share_of(sizes, part, parts)) {
+    const bool whole = state_->is_whole(shards[i]);
+    if (!whole) state_->write(shards[i]);
+    state_->log.debug("{} {}", whole ? "kept" : "wrote", shards[i].file);
+  }
+}
+
+PrepareReport Preparation::finish() {
+  Manifest& manifest = state_->plan.manifest;
+  for (Shard& shard : manifest.shards) {
+    const auto finished = state_->noted(shard);
+    core::require(finished.has_value(), "every shard is written before finish");
+    shard = *finished;
+  }
+  state_->remove_strangers();
+  core::write_durably(state_->partial / kManifestName, to_json(manifest));
+  core::publish(state_->partial, state_->options.out);
+  fs::remove_all(state_->options.out / "work");
+  return {state_->plan.warnings, state_->summary()};
+}
+
+std::vector<std::size_t> share_of(const std::vector<std::int64_t>& sizes, int part, int parts) {
+  core::require(parts >= 1 && part >= 0 && part < parts, "part is one of parts");
+  std::vector<std::size_t> order(sizes.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&sizes](std::size_t a, std::size_t b) { return sizes[a] > sizes[b]; });
+  std::vector<std::int64_t> load(static_cast<std::size_t>(parts), 0);
+  std::vector<std::size_t> mine;
+  for (const std::size_t item : order) {
+    const auto least = std::min_element(load.begin(), load.end());
+    *least += sizes[item];
+    if (least - load.begin() == part) mine.push_back(item);
+  }
+  return mine;
+}
+
+}  // namespace epi::data

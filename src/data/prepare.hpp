@@ -1,0 +1,71 @@
+// Text to store: `epitrain prepare`. The work is cut into steps that any number of processes share;
+// which of them this is, the caller says ("part i of n") and puts a barrier behind each step. An
+// interrupted preparation continues: parsed inputs and finished shards are kept in OUT.partial.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/log.hpp"
+
+namespace epi::data {
+
+struct PrepareOptions {
+  std::vector<std::filesystem::path> genomes;  ///< FASTA files; see fasta.hpp
+  std::filesystem::path sheet;                 ///< which segmentations; see sheet.hpp
+  std::filesystem::path out;                   ///< the store's folder; must not exist
+  std::string contigs;                         ///< contigs to store, comma separated; empty: all
+  std::string valid, test;  ///< held out: contigs, comma separated, or a BED file; see splits.hpp
+  std::string valid_cells, test_cells;             ///< held out cells, comma separated
+  bool alias_chr = false;                          ///< "chr22" is "22"
+  std::optional<std::filesystem::path> blacklist;  ///< BED file of bases that no window may hold
+  std::int64_t guard_bp = 8192;        ///< kept free around held-out regions; at least a window
+  std::int64_t shard_bp = 16'000'000;  ///< longest shard; rounded down to whole bins
+  std::string command;                 ///< goes into the manifest
+};
+
+/// What to tell the user at the end.
+struct PrepareReport {
+  std::vector<std::string> warnings;
+  std::vector<std::string> summary;
+};
+
+/// Steps in this order, on every process: construct, read_inputs, plan, write_shards; then finish
+/// on one. Every step is local and may throw: the caller lets all processes agree after each.
+class Preparation {
+ public:
+  /// Cheap checks: all named files are there, the sheet parses, OUT is free. UsageError,
+  /// ConfigError, MissingError, InputError.
+  Preparation(PrepareOptions options, core::Log log);
+  Preparation(Preparation&&) noexcept;
+  Preparation& operator=(Preparation&&) noexcept;
+  ~Preparation();
+
+  /// Parses this part's share of the inputs into work files, unless those of an earlier attempt
+  /// were made from the same bytes. InputError with file and line, IoError.
+  void read_inputs(int part, int parts);
+
+  /// Decides everything from all work files; alike on every part. InputError, ConfigError.
+  void plan();
+
+  /// Writes this part's share of the shards, unless they are there and whole. IoError, FormatError.
+  void write_shards(int part, int parts);
+
+  /// Writes the manifest, renames OUT.partial to OUT and removes the work files; on one part only.
+  [[nodiscard]] PrepareReport finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Indices of the items that part `part` of `parts` takes: largest first, each to the part with the
+/// least so far. Every item belongs to exactly one part.
+[[nodiscard]] std::vector<std::size_t> share_of(const std::vector<std::int64_t>& sizes, int part,
+                                                int parts);
+
+}  // namespace epi::data

@@ -1,0 +1,35 @@
+// What all segmentations of one store must share: the state vocabulary and the bin size. Both are
+// discovered; a mixture of two models is an error here, not a strange loss after days of training.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/states_bed.hpp"
+#include "data/store.hpp"
+
+namespace epi::data {
+
+/// What one segmentation says about itself. `file` is for messages.
+struct Segmentation {
+  std::string file;
+  std::span<const NamedState> states;
+  Grid grid;
+};
+
+/// The union of all states, by number: the state at index i has code i + 1. InputError naming both
+/// files and lines when one number has two labels or files write states in different ways, or when
+/// there are more states than codes (254).
+[[nodiscard]] std::vector<State> common_vocabulary(std::span<const Segmentation> all);
+
+/// The bin size: the greatest common divisor of all boundaries. A file with many boundaries must
+/// show this very size; one with few (below 32) may show a multiple by chance. InputError naming
+/// files and lines when two disagree, or when there is no grid of 10 bp to 1 Mb.
+[[nodiscard]] std::int32_t common_bin(std::span<const Segmentation> all);
+
+/// Code of each number that the vocabulary has, core::kStateMissing for others; index = number.
+[[nodiscard]] std::vector<std::uint8_t> codes_by_number(std::span<const State> vocabulary);
+
+}  // namespace epi::data

@@ -1,0 +1,211 @@
+#include "data/work_file.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <type_traits>
+
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "data/fasta.hpp"
+
+namespace epi::data {
+namespace {
+
+using nlohmann::json;
+
+struct Header {
+  char magic[8];
+  char digest[32];
+  std::int64_t table_offset;
+  std::int64_t file_bytes;
+  char zero[8];
+};
+static_assert(sizeof(Header) == 64 && sizeof(Header) % alignof(StateInterval) == 0);
+static_assert(std::is_trivially_copyable_v<StateInterval> && sizeof(StateInterval) == 24);
+
+constexpr char kMagic[9] = "EPIWORK1";
+
+/// Writes aside; `finish` makes the file appear under its name.
+class WorkWriter {
+ public:
+  WorkWriter(const std::filesystem::path& path, const std::filesystem::path& source)
+      : path_(path), aside_(path.string() + ".tmp"), file_(std::fopen(aside_.c_str(), "wb")) {
+    if (file_ == nullptr) fail("cannot create");
+    std::memcpy(header_.magic, kMagic, sizeof header_.magic);
+    const std::string digest = core::digest_of_file(source);
+    core::require(digest.size() == sizeof header_.digest, "a digest has 32 digits");
+    std::memcpy(header_.digest, digest.data(), sizeof header_.digest);
+    (void)append(&header_, sizeof header_);  // again, complete, in finish
+  }
+  ~WorkWriter() {
+    if (file_ == nullptr) return;
+    (void)std::fclose(file_);
+    std::error_code ignored;
+    std::filesystem::remove(aside_, ignored);
+  }
+  WorkWriter(const WorkWriter&) = delete;
+  WorkWriter& operator=(const WorkWriter&) = delete;
+
+  /// Returns where in the file the bytes begin.
+  std::int64_t append(const void* bytes, std::size_t size) {
+    if (size > 0 && std::fwrite(bytes, 1, size, file_) != size) fail("write failed");
+    const std::int64_t begin = size_;
+    size_ += static_cast<std::int64_t>(size);
+    return begin;
+  }
+
+  void finish(const json& table) {
+    const std::string text = table.dump();
+    header_.table_offset = append(text.data(), text.size());
+    header_.file_bytes = size_;
+    if (std::fseek(file_, 0, SEEK_SET) != 0) fail("seek failed");
+    (void)append(&header_, sizeof header_);
+    if (std::fclose(std::exchange(file_, nullptr)) != 0) fail("write failed");
+    core::sync_path(aside_);
+    core::publish(aside_, path_);
+  }
+
+ private:
+  [[noreturn]] void fail(const char* what) const {
+    throw core::IoError(fmt::format("{}: {}: {}", aside_.string(), what, std::strerror(errno)));
+  }
+
+  std::filesystem::path path_, aside_;
+  std::FILE* file_;
+  Header header_{};
+  std::int64_t size_ = 0;
+};
+
+[[noreturn]] void fail_damaged(const std::filesystem::path& path) {
+  throw core::FormatError(path.string() +
+                          ": damaged work file; delete it and run the same command again");
+}
+
+Header header_of(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+  Header header{};
+  if (bytes.size() < sizeof header) fail_damaged(path);
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  if (std::memcmp(header.magic, kMagic, sizeof header.magic) != 0 || header.file_bytes != size ||
+      header.table_offset < static_cast<std::int64_t>(sizeof header) ||
+      header.table_offset > size) {
+    fail_damaged(path);
+  }
+  return header;
+}
+
+json table_of(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+  const auto table = bytes.subspan(static_cast<std::size_t>(header_of(path, bytes).table_offset));
+  return json::parse(table.begin(), table.end());
+}
+
+std::string digest_in(const Header& header) {
+  return {header.digest, sizeof header.digest};
+}
+
+}  // namespace
+
+void write_genome_work(const std::filesystem::path& path, const std::filesystem::path& fasta) {
+  WorkWriter writer(path, fasta);
+  json table = json::array();
+  read_fasta(fasta, [&](const ContigSequence& sequence) {
+    const Contig& contig = sequence.contig;
+    json gaps = json::array();
+    for (const Range& gap : sequence.gaps) gaps.push_back({gap.start_bp, gap.end_bp});
+    table.push_back({{"name", contig.name},
+                     {"length_bp", contig.length_bp},
+                     {"acgt_bp", contig.acgt_bp},
+                     {"soft_masked_bp", contig.soft_masked_bp},
+                     {"iupac_bp", contig.iupac_bp},
+                     {"digest", contig.digest},
+                     {"offset", writer.append(sequence.bases.data(), sequence.bases.size())},
+                     {"gaps", std::move(gaps)}});
+  });
+  writer.finish(table);
+}
+
+void write_track_work(const std::filesystem::path& path, const std::filesystem::path& bed) {
+  WorkWriter writer(path, bed);
+  const StateTrack track = read_states_bed(bed);
+  json contigs = json::array();
+  for (const ContigTrack& contig : track.contigs) {
+    const auto& all = contig.intervals;
+    contigs.push_back({{"name", contig.name},
+                       {"count", all.size()},
+                       {"offset", writer.append(all.data(), all.size() * sizeof all[0])}});
+  }
+  json states = json::array();
+  for (const NamedState& state : track.states) {
+    states.push_back({{"number", state.number},
+                      {"label", state.label},
+                      {"style", state.style},
+                      {"line", state.line}});
+  }
+  writer.finish({{"contigs", std::move(contigs)},
+                 {"states", std::move(states)},
+                 {"bin_bp", track.grid.bin_bp},
+                 {"boundaries", track.grid.boundaries},
+                 {"bin_line", track.grid.line}});
+}
+
+bool is_current(const std::filesystem::path& path, const std::filesystem::path& source) {
+  if (!std::filesystem::exists(path)) return false;
+  try {
+    const MappedFile file(path);
+    return digest_in(header_of(path, file.bytes())) == core::digest_of_file(source);
+  } catch (const core::FormatError&) {
+    return false;  // damaged: read the input again
+  }
+}
+
+GenomeWork::GenomeWork(const std::filesystem::path& path) try : file_(path) {
+  for (const json& entry : table_of(path, file_.bytes())) {
+    Contig contig;
+    entry.at("name").get_to(contig.name);
+    entry.at("length_bp").get_to(contig.length_bp);
+    entry.at("acgt_bp").get_to(contig.acgt_bp);
+    entry.at("soft_masked_bp").get_to(contig.soft_masked_bp);
+    entry.at("iupac_bp").get_to(contig.iupac_bp);
+    entry.at("digest").get_to(contig.digest);
+    contigs_.push_back(std::move(contig));
+    offsets_.push_back(entry.at("offset").get<std::size_t>());
+    Ranges& gaps = gaps_.emplace_back();
+    for (const json& gap : entry.at("gaps")) gaps.push_back({gap.at(0), gap.at(1)});
+  }
+} catch (const json::exception&) {
+  fail_damaged(path);
+}
+
+std::span<const std::uint8_t> GenomeWork::bases(std::size_t contig) const {
+  return file_.bytes().subspan(offsets_[contig],
+                               static_cast<std::size_t>(contigs_[contig].length_bp));
+}
+
+TrackWork::TrackWork(const std::filesystem::path& path) try : file_(path) {
+  digest_ = digest_in(header_of(path, file_.bytes()));
+  const json table = table_of(path, file_.bytes());
+  grid_ = {table.at("bin_bp"), table.at("boundaries"), table.at("bin_line")};
+  for (const json& entry : table.at("states")) {
+    states_.push_back({entry.at("number"), entry.at("label"), entry.at("style"), entry.at("line")});
+  }
+  for (const json& entry : table.at("contigs")) {
+    names_.push_back(entry.at("name"));
+    offsets_.push_back(entry.at("offset"));
+    counts_.push_back(entry.at("count"));
+  }
+} catch (const json::exception&) {
+  fail_damaged(path);
+}
+
+std::span<const StateInterval> TrackWork::intervals(std::size_t contig) const {
+  const auto bytes =
+      file_.bytes().subspan(offsets_[contig], counts_[contig] * sizeof(StateInterval));
+  // The header and every array before this one are multiples of the alignment.
+  return {reinterpret_cast<const StateInterval*>(bytes.data()), counts_[contig]};
+}
+
+}  // namespace epi::data

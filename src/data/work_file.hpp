@@ -1,0 +1,75 @@
+// Files between the steps of `prepare`: parsed inputs, so that reading is shared among processes
+// and an interrupted run needn't read again. They live in OUT.partial/work, never in a store.
+//
+//   file   := magic[8] "EPIWORK1"  digest[32]  table_offset i64  file_bytes i64  zero[8]
+//             payload table
+//   digest := XXH3-128 of the input file, in hexadecimal
+//   table  := JSON; places in the payload are byte offsets from the file's start
+//
+// Numbers are in the machine's order: a work file never leaves the machines of one run.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/mapped_file.hpp"
+#include "data/ranges.hpp"
+#include "data/states_bed.hpp"
+#include "data/store.hpp"
+
+namespace epi::data {
+
+/// Reads a FASTA file and writes its contigs' codes, counts and gaps to `path`, durably and under
+/// its final name only when whole. One contig is in memory at a time. Errors: see read_fasta,
+/// IoError.
+void write_genome_work(const std::filesystem::path& path, const std::filesystem::path& fasta);
+
+/// The same for one cell type's segmentation. Errors: see read_states_bed, IoError.
+void write_track_work(const std::filesystem::path& path, const std::filesystem::path& bed);
+
+/// True when `path` is a whole work file made from exactly what `source` holds now.
+[[nodiscard]] bool is_current(const std::filesystem::path& path,
+                              const std::filesystem::path& source);
+
+/// An opened work file of a genome file; its bases are mapped. FormatError on a damaged file.
+class GenomeWork {
+ public:
+  explicit GenomeWork(const std::filesystem::path& path);
+  [[nodiscard]] const std::vector<Contig>& contigs() const { return contigs_; }
+  [[nodiscard]] const Ranges& gaps(std::size_t contig) const { return gaps_[contig]; }
+  [[nodiscard]] std::span<const std::uint8_t> bases(std::size_t contig) const;
+
+ private:
+  MappedFile file_;
+  std::vector<Contig> contigs_;
+  std::vector<Ranges> gaps_;
+  std::vector<std::size_t> offsets_;
+};
+
+/// An opened work file of a segmentation; its intervals are mapped. FormatError on a damaged file.
+class TrackWork {
+ public:
+  explicit TrackWork(const std::filesystem::path& path);
+  [[nodiscard]] const std::string& digest() const { return digest_; }  ///< of the BED file
+  [[nodiscard]] const std::vector<NamedState>& states() const { return states_; }
+  [[nodiscard]] const Grid& grid() const { return grid_; }
+  [[nodiscard]] const std::vector<std::string>& contigs() const { return names_; }
+  /// Sorted, disjoint.
+  [[nodiscard]] std::span<const StateInterval> intervals(std::size_t contig) const;
+
+ private:
+  MappedFile file_;
+  std::string digest_;
+  std::vector<NamedState> states_;
+  Grid grid_;
+  std::vector<std::string> names_;
+  std::vector<std::size_t> offsets_, counts_;
+};
+
+}  // namespace epi::data
