@@ -1,0 +1,240 @@
+#include "train/evaluate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "core/buffer.hpp"
+#include "core/config.hpp"
+#include "data/windows.hpp"
+#include "model/masked_model.hpp"
+#include "train/checkpoint.hpp"
+#include "train/population_scorer.hpp"
+#include "train/run_folder.hpp"
+#include "train/training_step.hpp"
+#include "train/validation.hpp"
+
+namespace epi::train {
+namespace {
+
+/// Most (window, cell type) pairs from which the neighbour table is fitted: enough for its rows,
+/// and seconds of work on a whole genome.
+constexpr std::int64_t kFitSamples = 100000;
+/// Hidden bins of the fit are drawn apart from those that are scored.
+constexpr std::uint64_t kFitSeed = kEvaluationSeed + 1;
+
+Checkpoint checkpoint_of(const EvaluateOptions& options, const core::Log& log) {
+  const auto folder = RunFolder{options.run}.checkpoints();
+  if (options.step) return open_checkpoint(folder / fmt::format("step-{:09}", *options.step));
+  FoundCheckpoint found = find_checkpoint(folder);
+  for (const DamagedCheckpoint& damaged : found.damaged) {
+    log.warn("{}: passed over: {}", damaged.path.string(), damaged.reason);
+  }
+  if (!found.newest) {
+    throw core::MissingError(
+        fmt::format("{}: no checkpoint there; run `epitrain pretrain CONFIG --out {}` first",
+                    folder.string(), options.run.string()));
+  }
+  return std::move(*found.newest);
+}
+
+std::vector<std::int32_t> cells_of(const data::Manifest& manifest, data::Split split) {
+  std::vector<std::int32_t> cells;
+  for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
+    if (manifest.cells[i].split == split) cells.push_back(static_cast<std::int32_t>(i));
+  }
+  return cells;
+}
+
+class Evaluation {
+ public:
+  Evaluation(const EvaluateOptions& options, dist::Communicator& world, const core::Log& log)
+      : options_(options), world_(world), log_(log) {}
+
+  EvaluationReport go();
+
+ private:
+  void open();
+  void load_model();
+  void fit_dna();
+  void fit_states();
+  void count_hidden_bins(const model::Batch& batch, std::int64_t rows);
+  void score(data::Split regions, data::Split cells, EvaluationReport& report);
+  [[nodiscard]] data::WindowTable windows(data::Split split) const {
+    return {store_->manifest(), corpus_, split, config_.tokens.window_bp()};
+  }
+
+  const EvaluateOptions& options_;
+  dist::Communicator& world_;
+  const core::Log& log_;
+  std::optional<Checkpoint> checkpoint_;
+  RunConfig config_;
+  std::optional<data::Store> store_;
+  core::CorpusView corpus_;
+  std::vector<std::int32_t> train_cells_;
+  std::unique_ptr<kernels::Ops> ops_;
+  core::Stream stream_{core::kCpu};
+  std::unique_ptr<model::MaskedModel> model_;
+  core::Tensor parameters_;
+  std::unique_ptr<DnaBaselines> dna_;
+  std::unique_ptr<StateBaselines> states_;
+};
+
+EvaluationReport Evaluation::go() {
+  dist::agree(world_, [&] {
+    open();
+    load_model();
+  });
+  fit_dna();
+  fit_states();
+  EvaluationReport report{.checkpoint = checkpoint_->path.string(),
+                          .step = checkpoint_->note.progress.step,
+                          .split = options_.split,
+                          .num_states = corpus_.num_states,
+                          .populations = {}};
+  for (const data::Split cells : {data::Split::train, options_.split}) {
+    for (const data::Split regions : {options_.split, data::Split::train}) {
+      score(regions, cells, report);
+    }
+  }
+  return report;
+}
+
+void Evaluation::open() {
+  checkpoint_.emplace(checkpoint_of(options_, log_));
+  core::Config text = core::Config::from_text(checkpoint_->note.config,
+                                              (checkpoint_->path / "manifest.json").string());
+  config_ = read_run_config(text);
+  const std::filesystem::path folder = options_.store.value_or(config_.store);
+  store_.emplace(data::Store::open(folder));
+  corpus_ = store_->corpus();
+  if (store_->manifest().digest != checkpoint_->note.store_fingerprint) {
+    throw core::ConfigError(fmt::format(
+        "{}: this is not the store that the run was trained on (fingerprint {}, expected {}): its "
+        "splits could differ; name the right one with --store",
+        folder.string(), store_->manifest().digest, checkpoint_->note.store_fingerprint));
+  }
+  train_cells_ = cells_of(store_->manifest(), data::Split::train);
+  if (options_.split != data::Split::train && windows(options_.split).size() == 0 &&
+      cells_of(store_->manifest(), options_.split).empty()) {
+    throw core::ConfigError(
+        fmt::format("{}: the {} split holds no window and no cell type; prepare the store with "
+                    "--{} or --{}-cells",
+                    folder.string(), name_of(options_.split), name_of(options_.split),
+                    name_of(options_.split)));
+  }
+}
+
+void Evaluation::load_model() {
+  model::ModelConfig model = config_.model;
+  model.num_states = corpus_.num_states;
+  ops_ = kernels::make_cpu_ops(options_.threads);
+  model_ = std::make_unique<model::MaskedModel>(model, batch_shape(config_, corpus_.bin_bp), *ops_);
+  parameters_ = core::Tensor(core::DType::f32, {model_->table().block_size()});
+  read_parameters(*checkpoint_, model_->table(), parameters_);
+}
+
+void Evaluation::fit_dna() {
+  dna_ = std::make_unique<DnaBaselines>(config_.tokens.k);
+  const auto& regions = store_->manifest().regions[static_cast<std::size_t>(data::Split::train)];
+  const auto ranks = static_cast<std::size_t>(world_.size());
+  for (std::size_t i = static_cast<std::size_t>(world_.rank()); i < regions.size(); i += ranks) {
+    for (const core::SegmentView& segment : corpus_.segments) {
+      if (segment.contig != regions[i].contig) continue;
+      const std::int64_t from = std::max(regions[i].start_bp, segment.start_bp);
+      const std::int64_t to = std::min(regions[i].end_bp, segment.start_bp + segment.length_bp);
+      if (from >= to) continue;
+      dna_->add({segment.bases + (from - segment.start_bp), static_cast<std::size_t>(to - from)});
+    }
+  }
+  dna_->fit(world_);
+}
+
+// The table is fitted on hidden bins of training windows, hidden the way that scored ones are.
+void Evaluation::fit_states() {
+  states_ = std::make_unique<StateBaselines>(corpus_.num_states);
+  const model::BatchShape& shape = model_->shape();
+  if (shape.state_slots > 0) {
+    const data::EvaluationOrder order(windows(data::Split::train), train_cells_, kFitSamples);
+    model::Batch batch(shape, core::kCpu);
+    kernels::StepState step{.seed = kFitSeed};
+    std::vector<core::SampleRef> samples(static_cast<std::size_t>(shape.batch));
+    const std::int64_t batches = order.epoch_size() / shape.batch;
+    for (std::int64_t b = world_.rank(); b < batches; b += world_.size()) {
+      step.first_slot = static_cast<std::uint64_t>(b * shape.batch);
+      order.samples(step.first_slot, samples);
+      std::array<std::int64_t, 3> counts{};
+      ops_->assemble({.corpus = &corpus_,
+                      .samples = samples,
+                      .tokens = config_.tokens,
+                      .masks = evaluation_masks(config_.masks),
+                      .state = &step,
+                      .token_ids = batch.token_ids,
+                      .type_ids = batch.type_ids,
+                      .dna_rows = batch.dna_rows,
+                      .dna_labels = batch.dna_labels,
+                      .dna_weights = batch.dna_weights,
+                      .state_rows = batch.state_rows,
+                      .state_labels = batch.state_labels,
+                      .state_weights = batch.state_weights,
+                      .counts = core::View(counts.data(), {3})},
+                     stream_);
+      count_hidden_bins(batch, shape.batch);
+    }
+  }
+  states_->fit(world_);
+}
+
+void Evaluation::count_hidden_bins(const model::Batch& batch, std::int64_t rows) {
+  const std::int64_t slots = batch.state_rows.view().shape(1);
+  const std::int64_t tokens = config_.tokens.length;
+  for (std::int64_t i = 0; i < rows * slots; ++i) {
+    if (batch.state_weights.as<float>()[i] == 0.0F) continue;
+    const std::int64_t row = i / slots;
+    const std::span<const std::int32_t> types(batch.type_ids.as<std::int32_t>() + row * tokens,
+                                              static_cast<std::size_t>(tokens));
+    states_->add(hidden_bin(types, batch.state_rows.as<std::int32_t>()[i] - row * tokens,
+                            corpus_.num_states + 1, batch.state_labels.as<std::int32_t>()[i] + 1));
+  }
+}
+
+void Evaluation::score(data::Split regions, data::Split cells, EvaluationReport& report) {
+  data::WindowTable table = windows(regions);
+  std::vector<std::int32_t> members = cells_of(store_->manifest(), cells);
+  const bool again = options_.split == data::Split::train && !report.populations.empty();
+  if (table.size() == 0 || members.empty() || again) return;
+  const std::int64_t count = options_.windows > 0 ? options_.windows : config_.evaluate_windows;
+  const data::EvaluationOrder order(std::move(table), std::move(members), count);
+  Population population{.seen_regions = regions == data::Split::train,
+                        .seen_cells = cells == data::Split::train,
+                        .samples = 0,
+                        .repeats = {},
+                        .unique = {},
+                        .states = {}};
+  PopulationScorer scorer({.corpus = corpus_,
+                           .tokens = config_.tokens,
+                           .dna = *dna_,
+                           .states = *states_,
+                           .train_cells = train_cells_},
+                          population);
+  Validator validator({.tokens = config_.tokens,
+                       .masks = config_.masks,
+                       .corpus = corpus_,
+                       .ops = *ops_,
+                       .model = *model_,
+                       .world = world_,
+                       .stream = stream_});
+  (void)validator.run(order, parameters_, [&](const ScoredBatch& batch) { scorer.add(batch); });
+  sum_over_ranks(population, world_);
+  report.populations.push_back(std::move(population));
+}
+
+}  // namespace
+
+EvaluationReport evaluate(const EvaluateOptions& options, dist::Communicator& world,
+                          const core::Log& log) {
+  return Evaluation(options, world, log).go();
+}
+
+}  // namespace epi::train
