@@ -1,5 +1,5 @@
-// The seam between ranks: who am I, sum these numbers, fail together. Twins: one process, threads of
-// one process (tests, and GPUs of one process), MPI. World size 1 is an ordinary case.
+// The seam between ranks: who am I, sum these numbers, fail together. Twins: one process, threads
+// of one process (tests, and GPUs of one process), MPI. World size 1 is an ordinary case.
 //
 // Every rank makes the same calls in the same order. Results are equal on all ranks, bit for bit,
 // and do not depend on timing. A communicator is used from one thread.
@@ -71,7 +71,8 @@ class Communicator {
   [[nodiscard]] virtual std::unique_ptr<Communicator> node_group() = 0;
   /// The ranks with my node_rank on every host.
   [[nodiscard]] virtual std::unique_ptr<Communicator> peer_group() = 0;
-  /// Ends all ranks with this exit code, now. Does not return for MPI; throws PeerError for threads.
+  /// Ends all ranks with this exit code, now. Does not return for MPI; throws PeerError for
+  /// threads.
   virtual void abort(int exit_code) = 0;
   /// Whether `start` may be recorded into a CUDA graph.
   [[nodiscard]] virtual bool capturable() const = 0;
@@ -83,15 +84,16 @@ class Communicator {
 [[nodiscard]] std::unique_ptr<Communicator> make_solo();
 
 /// Runs `body` on `ranks` threads, each with its communicator; rethrows the failure of the lowest
-/// failing rank after all have ended. A rank that throws ends the others' collectives with PeerError.
+/// failing rank after all have ended. A rank that throws ends the others' collectives with
+/// PeerError.
 void run_threads(int ranks, const std::function<void(Communicator&)>& body);
 
 /// Base of what `agree` throws, next to the core::Error: every rank throws it, so the job can end
 /// without one rank ending the others.
 struct Agreed {};
 
-/// Runs `local` and lets all ranks agree on the outcome: if it throws core::Error on any rank, every
-/// rank throws the same error (worst kind, then lowest rank; the message names the rank).
+/// Runs `local` and lets all ranks agree on the outcome: if it throws core::Error on any rank,
+/// every rank throws the same error (worst kind, then lowest rank; the message names the rank).
 void agree(Communicator& world, const std::function<void()>& local);
 
 }  // namespace epi::dist

@@ -1,0 +1,63 @@
+#include "dist/ordered_reduce.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "core/error.hpp"
+
+namespace epi::dist {
+namespace {
+
+// 8 KB of partial results stay in the first cache while the ranks' arrays stream by.
+constexpr std::int64_t kBlock = 1024;
+
+template <class T>
+struct Sum {
+  T operator()(T a, T b) const { return a + b; }
+};
+
+template <class T>
+struct Max {
+  T operator()(T a, T b) const { return a < b ? b : a; }
+};
+
+template <class T, template <class> class Combine>
+void reduce_as(std::span<const std::byte* const> inputs, std::byte* output, std::int64_t count) {
+  std::array<T, kBlock> partial;
+  for (std::int64_t first = 0; first < count; first += kBlock) {
+    const auto length = static_cast<std::size_t>(std::min(kBlock, count - first));
+    const std::size_t offset = static_cast<std::size_t>(first) * sizeof(T);
+    std::memcpy(partial.data(), inputs[0] + offset, length * sizeof(T));
+    for (const std::byte* input : inputs.subspan(1)) {
+      const T* next = reinterpret_cast<const T*>(input + offset);
+      for (std::size_t i = 0; i < length; ++i) partial[i] = Combine<T>{}(partial[i], next[i]);
+    }
+    std::memcpy(output + offset, partial.data(), length * sizeof(T));
+  }
+}
+
+template <class T>
+void reduce_as(Reduce op, std::span<const std::byte* const> inputs, std::byte* output,
+               std::int64_t count) {
+  if (op == Reduce::sum) return reduce_as<T, Sum>(inputs, output, count);
+  reduce_as<T, Max>(inputs, output, count);
+}
+
+}  // namespace
+
+void require_reducible(core::DType type) {
+  core::require(type == core::DType::f32 || type == core::DType::f64 || type == core::DType::i64,
+                "only f32, f64 and i64 are reduced over ranks");
+}
+
+void reduce_in_order(Reduce op, core::DType type, std::span<const std::byte* const> inputs,
+                     std::byte* output, std::int64_t count) {
+  require_reducible(type);
+  core::require(!inputs.empty(), "a reduction has at least one rank");
+  if (type == core::DType::f32) return reduce_as<float>(op, inputs, output, count);
+  if (type == core::DType::f64) return reduce_as<double>(op, inputs, output, count);
+  reduce_as<std::int64_t>(op, inputs, output, count);
+}
+
+}  // namespace epi::dist

@@ -1,0 +1,28 @@
+// The arithmetic of a reduction: one array per rank, combined in rank order. Threads and MPI on one
+// host share it, so both give the same bits, whoever computes which part.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "dist/communicator.hpp"
+
+namespace epi::dist {
+
+/// output[i] = inputs[0][i] op inputs[1][i] op ..., from left to right, in the element type;
+/// `count` elements. `output` may be one of the inputs. LogicError unless the type is f32, f64 or
+/// i64.
+void reduce_in_order(Reduce op, core::DType type, std::span<const std::byte* const> inputs,
+                     std::byte* output, std::int64_t count);
+
+/// LogicError unless elements of this type can be reduced: f32, f64 or i64.
+void require_reducible(core::DType type);
+
+/// First element of part `part` when `count` elements are cut into `parts` nearly equal parts; part
+/// `parts` begins at `count`.
+[[nodiscard]] constexpr std::int64_t part_begin(std::int64_t count, int part, int parts) {
+  return count / parts * part + count % parts * part / parts;
+}
+
+}  // namespace epi::dist

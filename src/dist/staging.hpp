@@ -1,0 +1,29 @@
+// Host memory in place of device memory, for transports that reach host memory only (threads, and
+// an MPI that is not CUDA-aware). Views in host memory pass through untouched and uncopied.
+#pragma once
+
+#include "core/buffer.hpp"
+#include "core/device.hpp"
+#include "core/view.hpp"
+
+namespace epi::dist {
+
+/// One staging area; it grows to the largest view it has met and is then reused.
+class Staging {
+ public:
+  /// The view itself when it is host memory; else a host copy, complete on return.
+  [[nodiscard]] core::ConstView load(const core::ConstView& view);
+  [[nodiscard]] core::View load(const core::View& view);
+  /// Like load, without the content: for views that will be overwritten.
+  [[nodiscard]] core::View reserve(const core::View& view);
+  /// Brings the staged content back to the device, complete on return; nothing to do for host
+  /// memory.
+  void store(const core::View& view);
+
+ private:
+  core::View host_twin(const core::ConstView& view);
+
+  core::Buffer buffer_;
+};
+
+}  // namespace epi::dist

@@ -1,0 +1,309 @@
+#include "dist/collective_checks.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "core/buffer.hpp"
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "dist/gradient_buckets.hpp"
+
+namespace epi::dist {
+namespace {
+
+// One, primes, around powers of two, and more than one piece of every transport (1 MB at most).
+const std::int64_t kSizes[] = {0, 1, 2, 3, 7, 63, 64, 65, 1023, 1024, 1025, 300007};
+
+void wait(Pending pending) {
+  Stream stream(core::kCpu);
+  pending.wait(stream);
+}
+
+template <class T>
+View view_of(std::vector<T>& values) {
+  return {values.data(), {static_cast<std::int64_t>(values.size())}};
+}
+
+template <class T>
+ConstView const_view_of(const std::vector<T>& values) {
+  return {values.data(), {static_cast<std::int64_t>(values.size())}};
+}
+
+/// Element i of rank r: small whole numbers, so that sums are exact in f32 in any order.
+std::int64_t value(std::int64_t i, int rank) {
+  return (i % 13 - 5) * (rank + 1) + i % 3;
+}
+
+std::int64_t sum_of_values(std::int64_t i, int ranks) {
+  return (i % 13 - 5) * ranks * (ranks + 1) / 2 + ranks * (i % 3);
+}
+
+std::int64_t max_of_values(std::int64_t i, int ranks) {
+  return i % 13 >= 5 ? value(i, ranks - 1) : value(i, 0);
+}
+
+template <class T>
+std::vector<T> values_of(std::int64_t count, int rank) {
+  std::vector<T> values;
+  for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<T>(value(i, rank)));
+  return values;
+}
+
+template <class T>
+std::int64_t count_wrong(const std::vector<T>& actual, std::int64_t first, int ranks,
+                         std::int64_t (*truth)(std::int64_t, int)) {
+  std::int64_t wrong = 0;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    if (actual[i] != static_cast<T>(truth(first + static_cast<std::int64_t>(i), ranks))) ++wrong;
+  }
+  return wrong;
+}
+
+template <class T>
+void reduces(Communicator& world) {
+  for (const std::int64_t count : kSizes) {
+    std::vector<T> values = values_of<T>(count, world.rank());
+    wait(world.start(Reduce::sum, view_of(values), Event()));
+    EXPECT_EQ(count_wrong(values, 0, world.size(), sum_of_values), 0) << "sum of " << count;
+    values = values_of<T>(count, world.rank());
+    wait(world.start(Reduce::max, view_of(values), Event()));
+    EXPECT_EQ(count_wrong(values, 0, world.size(), max_of_values), 0) << "max of " << count;
+  }
+}
+
+template <class T>
+void scatters(Communicator& world) {
+  for (const std::int64_t count : kSizes) {
+    const std::vector<T> whole = values_of<T>(count * world.size(), world.rank());
+    std::vector<T> part(static_cast<std::size_t>(count));
+    wait(world.reduce_scatter(const_view_of(whole), view_of(part), Event()));
+    EXPECT_EQ(count_wrong(part, count * world.rank(), world.size(), sum_of_values), 0) << count;
+  }
+}
+
+void scatters_into_its_own_part(Communicator& world) {
+  const std::int64_t count = 150001;
+  std::vector<float> whole = values_of<float>(count * world.size(), world.rank());
+  const View part = view_of(whole).slice(count * world.rank(), count);
+  wait(world.reduce_scatter(view_of(whole), part, Event()));
+  const std::vector<float> mine(part.as<float>(), part.as<float>() + count);
+  EXPECT_EQ(count_wrong(mine, count * world.rank(), world.size(), sum_of_values), 0);
+}
+
+template <class T>
+void gathers(Communicator& world) {
+  for (const std::int64_t count : kSizes) {
+    const std::vector<T> all = values_of<T>(count * world.size(), 2);
+    const auto begin = all.begin() + count * world.rank();
+    const std::vector<T> part(begin, begin + count);
+    std::vector<T> whole(all.size());
+    wait(world.all_gather(const_view_of(part), view_of(whole), Event()));
+    EXPECT_EQ(whole, all) << count;
+  }
+}
+
+void gathers_in_place(Communicator& world) {
+  const std::int64_t count = 300007;
+  const std::vector<float> all = values_of<float>(count * world.size(), 1);
+  std::vector<float> whole(all.size(), -1.0F);
+  const View part = view_of(whole).slice(count * world.rank(), count);
+  std::copy_n(all.begin() + count * world.rank(), count, part.as<float>());
+  wait(world.all_gather(part, view_of(whole), Event()));
+  EXPECT_EQ(whole, all);
+}
+
+void broadcasts(Communicator& world) {
+  for (int root = 0; root < world.size(); ++root) {
+    for (const std::int64_t count : kSizes) {
+      std::vector<std::int32_t> values = values_of<std::int32_t>(count, world.rank());
+      world.broadcast(view_of(values), root);
+      EXPECT_EQ(values, values_of<std::int32_t>(count, root)) << count << " from " << root;
+    }
+  }
+}
+
+/// Neighbours 0-1, 2-3, ...; the last of an odd number talks to itself.
+int partner_of(const Communicator& world) {
+  const int partner = world.rank() ^ 1;
+  return partner < world.size() ? partner : world.rank();
+}
+
+void exchanges(Communicator& world) {
+  const int partner = partner_of(world);
+  for (const std::int64_t count : kSizes) {
+    const std::vector<double> mine = values_of<double>(count, world.rank());
+    std::vector<double> theirs(mine.size());
+    world.exchange(partner, const_view_of(mine), view_of(theirs));
+    EXPECT_EQ(theirs, values_of<double>(count, partner)) << count;
+  }
+}
+
+void exchanges_unequal_sizes(Communicator& world) {
+  const int partner = partner_of(world);
+  // Up to 800 KB one way and 3.2 MB the other: a different number of pieces.
+  const auto size_of_rank = [](int rank) { return std::int64_t{100003} * (1 + 3 * (rank % 2)); };
+  const std::vector<double> mine = values_of<double>(size_of_rank(world.rank()), world.rank());
+  std::vector<double> theirs(static_cast<std::size_t>(size_of_rank(partner)));
+  world.exchange(partner, const_view_of(mine), view_of(theirs));
+  EXPECT_EQ(theirs, values_of<double>(size_of_rank(partner), partner));
+}
+
+void gathers_texts(Communicator& world) {
+  const auto text = [](int rank) { return std::string(static_cast<std::size_t>(rank) * 3, 'a'); };
+  const std::vector<std::string> texts = world.gather_text(text(world.rank()));
+  ASSERT_EQ(texts.size(), static_cast<std::size_t>(world.size()));
+  for (int rank = 0; rank < world.size(); ++rank) {
+    EXPECT_EQ(texts[static_cast<std::size_t>(rank)], text(rank));
+  }
+}
+
+std::string digest_of_floats(const std::vector<float>& values) {
+  return core::digest_of(std::as_bytes(std::span(values)));
+}
+
+/// Sums of numbers that do not add exactly are still the same bits everywhere, twice.
+void agrees_on_bits(Communicator& world) {
+  std::vector<std::string> digests;
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    std::vector<float> values(100003);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = 1.0F / static_cast<float>(i + 1) / static_cast<float>(3 * world.rank() + 1);
+    }
+    wait(world.start(Reduce::sum, view_of(values), Event()));
+    for (const std::string& digest : world.gather_text(digest_of_floats(values))) {
+      digests.push_back(digest);
+    }
+  }
+  for (const std::string& digest : digests) EXPECT_EQ(digest, digests[0]);
+}
+
+void passes_nonfinite_numbers_on(Communicator& world) {
+  std::vector<float> values = {1.0F, 1.0F};
+  if (world.rank() == world.size() - 1) values[0] = std::numeric_limits<float>::infinity();
+  if (world.rank() == 0) values[1] = std::numeric_limits<float>::quiet_NaN();
+  wait(world.start(Reduce::sum, view_of(values), Event()));
+  EXPECT_TRUE(std::isinf(values[0]));
+  EXPECT_TRUE(std::isnan(values[1]));
+}
+
+void refuses_other_types(Communicator& world) {
+  std::vector<std::int32_t> values(3);
+  EXPECT_THROW((void)world.start(Reduce::sum, view_of(values), Event()), core::LogicError);
+  world.barrier();
+}
+
+void makes_groups(Communicator& world) {
+  const std::unique_ptr<Communicator> node = world.node_group();
+  const std::unique_ptr<Communicator> peers = world.peer_group();
+  EXPECT_EQ(node->size(), world.node_size());
+  EXPECT_EQ(node->rank(), world.node_rank());
+  std::vector<std::int64_t> total = {world.rank() + 1};
+  wait(node->start(Reduce::sum, view_of(total), Event()));
+  wait(peers->start(Reduce::sum, view_of(total), Event()));
+  EXPECT_EQ(total[0], std::int64_t{world.size()} * (world.size() + 1) / 2);
+  EXPECT_EQ(node->gather_text("x").size(), static_cast<std::size_t>(world.node_size()));
+}
+
+void agrees_when_all_is_well(Communicator& world) {
+  int calls = 0;
+  agree(world, [&] { ++calls; });
+  EXPECT_EQ(calls, 1);
+}
+
+void agrees_on_one_failure(Communicator& world) {
+  const int failing = world.size() - 1;
+  try {
+    agree(world, [&] {
+      if (world.rank() == failing) throw core::InputError("chr22.bed:7: inverted interval");
+    });
+    ADD_FAILURE() << "rank " << world.rank() << " has not heard of the failure";
+  } catch (const core::InputError& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("chr22.bed:7: inverted interval"), std::string::npos) << message;
+    if (world.size() > 1) {
+      EXPECT_NE(message.find("rank " + std::to_string(failing)), std::string::npos) << message;
+      EXPECT_NE(dynamic_cast<const Agreed*>(&error), nullptr);
+    }
+  }
+  world.barrier();  // the communicator still works
+}
+
+void agrees_on_the_worst_failure(Communicator& world) {
+  const auto fail = [&] {
+    const std::string who = "of " + std::to_string(world.rank());
+    if (world.rank() == 0) throw core::ConfigError(who);
+    throw core::IoError(who);
+  };
+  try {
+    agree(world, fail);
+    ADD_FAILURE() << "no failure on rank " << world.rank();
+  } catch (const core::Error& error) {
+    const std::string expected = world.size() == 1 ? "of 0" : "rank 1: of 1";
+    EXPECT_EQ(error.what(), expected);
+    EXPECT_EQ(error.kind(), world.size() == 1 ? core::ErrorKind::config : core::ErrorKind::io);
+  }
+}
+
+void agrees_on_foreign_exceptions(Communicator& world) {
+  if (world.size() == 1) return;  // passes through as it is
+  EXPECT_THROW(agree(world,
+                     [&] {
+                       if (world.rank() == 0) throw std::bad_alloc();
+                     }),
+               core::LogicError);
+}
+
+void sums_gradient_buckets(Communicator& world) {
+  Stream stream(core::kCpu);
+  for (const std::int64_t count : {1, 5, 1000, 70001}) {
+    for (const std::size_t bucket_bytes :
+         {std::size_t{4}, std::size_t{4000}, std::size_t{1} << 20}) {
+      if (count > 1000 && bucket_bytes == 4) continue;
+      std::vector<float> gradients = values_of<float>(count, world.rank());
+      GradientBuckets buckets(world, view_of(gradients), bucket_bytes);
+      for (std::int64_t offset = count; offset > 0; offset -= 1 + offset / 3) {
+        buckets.done_from(offset, stream);
+      }
+      buckets.done_from(0, stream);
+      const ExchangeStatistics statistics = buckets.finish(stream);
+      EXPECT_EQ(count_wrong(gradients, 0, world.size(), sum_of_values), 0) << count;
+      EXPECT_EQ(statistics.bytes, world.size() == 1 ? 0 : count * 4);
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<CollectiveCheck>& collective_checks() {
+  static const std::vector<CollectiveCheck> checks = {
+      {"reduce_f32", reduces<float>},
+      {"reduce_f64", reduces<double>},
+      {"reduce_i64", reduces<std::int64_t>},
+      {"reduce_scatter_f32", scatters<float>},
+      {"reduce_scatter_i64", scatters<std::int64_t>},
+      {"reduce_scatter_in_place", scatters_into_its_own_part},
+      {"all_gather_f32", gathers<float>},
+      {"all_gather_u8", gathers<std::uint8_t>},
+      {"all_gather_in_place", gathers_in_place},
+      {"broadcast", broadcasts},
+      {"exchange", exchanges},
+      {"exchange_unequal_sizes", exchanges_unequal_sizes},
+      {"gather_text", gathers_texts},
+      {"same_bits_everywhere", agrees_on_bits},
+      {"nonfinite_passes", passes_nonfinite_numbers_on},
+      {"other_types_refused", refuses_other_types},
+      {"groups", makes_groups},
+      {"agree_all_well", agrees_when_all_is_well},
+      {"agree_one_failure", agrees_on_one_failure},
+      {"agree_worst_failure", agrees_on_the_worst_failure},
+      {"agree_foreign_exception", agrees_on_foreign_exceptions},
+      {"gradient_buckets", sums_gradient_buckets},
+  };
+  return checks;
+}
+
+}  // namespace epi::dist

@@ -1,0 +1,25 @@
+// What every communicator must do, whatever carries it: the same checks run in one process, on
+// threads and under MPI. Every rank of the world calls a check; truth is closed arithmetic over
+// ranks, with values whose sums are exact.
+#pragma once
+
+#include <functional>
+#include <ostream>
+#include <vector>
+
+#include "dist/communicator.hpp"
+
+namespace epi::dist {
+
+struct CollectiveCheck {
+  const char* name;
+  std::function<void(Communicator&)> run;
+};
+
+inline void PrintTo(const CollectiveCheck& check, std::ostream* out) {
+  *out << check.name;
+}
+
+[[nodiscard]] const std::vector<CollectiveCheck>& collective_checks();
+
+}  // namespace epi::dist

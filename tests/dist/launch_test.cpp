@@ -1,0 +1,79 @@
+// Processes from the outside: how a run starts, and how it ends when a rank fails.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <string>
+
+namespace epi::dist {
+namespace {
+
+struct Outcome {
+  int status = -1;  ///< exit code; 124 when it hung
+  std::string text;
+};
+
+/// Runs a shell command with a time limit in an environment without any launcher's variables.
+Outcome run(const std::string& command) {
+  const std::string clean =
+      "for v in $(env | grep -oE '^(OMPI_COMM|PMIX|PMI|SLURM)_[A-Z0-9_]*'); do unset $v; done; ";
+  const std::string whole = clean + "timeout 60 " + command + " 2>&1";
+  std::FILE* pipe = popen(whole.c_str(), "r");
+  Outcome outcome;
+  char block[4096];
+  while (const std::size_t got = std::fread(block, 1, sizeof block, pipe)) {
+    outcome.text.append(block, got);
+  }
+  const int status = pclose(pipe);
+  outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+const std::string kProbe = EPI_PROBE;
+const std::string kMpirun = EPI_MPIRUN " -np 2 --bind-to none ";
+
+TEST(Launch_withoutLauncher, isAWorldOfOne) {
+  const Outcome outcome = run(kProbe + " size");
+  EXPECT_EQ(outcome.text, "size 1\n");
+  EXPECT_EQ(outcome.status, 0);
+}
+
+TEST(Launch_twoSingletons, areRefusedWithTheRightCommand) {
+  const Outcome outcome = run("env OMPI_COMM_WORLD_SIZE=2 " + kProbe + " size");
+  EXPECT_EQ(outcome.status, 64);
+  EXPECT_NE(outcome.text.find("mpirun -np 2"), std::string::npos) << outcome.text;
+}
+
+TEST(Launch_srunWithoutPmix, isRefused) {
+  const Outcome outcome = run("env SLURM_STEP_ID=0 SLURM_NTASKS=2 " + kProbe + " size");
+  EXPECT_EQ(outcome.status, 64);
+  EXPECT_NE(outcome.text.find("srun --mpi=pmix -n 2"), std::string::npos) << outcome.text;
+}
+
+TEST(Launch_mpirun, sumsTheProcesses) {
+  const Outcome outcome = run(kMpirun + kProbe + " size");
+  EXPECT_EQ(outcome.text, "size 2\nsize 2\n");
+  EXPECT_EQ(outcome.status, 0);
+}
+
+TEST(Launch_abort, endsWaitingRanksWithItsCode) {
+  EXPECT_EQ(run(kMpirun + kProbe + " abort").status, 75);
+}
+
+TEST(Launch_agreedFailure, givesTheSameCodeOnAllRanks) {
+  const Outcome outcome = run(kMpirun + kProbe + " agree");
+  EXPECT_EQ(outcome.status, 65);
+  const std::string line = "error: rank 1: rank 1 failed\n";
+  const std::size_t first = outcome.text.find(line);
+  ASSERT_NE(first, std::string::npos) << outcome.text;
+  EXPECT_NE(outcome.text.find(line, first + 1), std::string::npos) << outcome.text;
+}
+
+TEST(Launch_oneRankUnwinds, endsTheJobInsteadOfHanging) {
+  const Outcome outcome = run(kMpirun + kProbe + " throw");
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_NE(outcome.status, 124) << outcome.text;
+}
+
+}  // namespace
+}  // namespace epi::dist
