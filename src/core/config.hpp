@@ -1,5 +1,5 @@
-// A run's configuration: TOML, overridden by `section.key=value`. Unknown and repeated keys are errors
-// that name the line; every value that was read, defaults included, is printed back.
+// A run's configuration: TOML, overridden by `section.key=value`. Unknown and repeated keys are
+// errors that name the line; every value that was read, defaults included, is printed back.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ namespace epi::core {
 
 class Config {
  public:
-  /// Parses a file; MissingError, or ConfigError "FILE:LINE: ..." on syntax errors and repeated keys.
+  /// Parses a file; MissingError, or ConfigError "FILE:LINE: ..." on syntax errors and repeated
+  /// keys.
   static Config from_file(const std::filesystem::path& path);
   /// Parses text; `name` stands for the file in messages.
   static Config from_text(std::string_view text, std::string name);
@@ -26,11 +27,14 @@ class Config {
   void set(std::string_view assignment);
 
   /// The value at "section.key", or the fallback when the key is absent. ConfigError naming file,
-  /// line, key, found and expected type when it has another type (an integer is taken for a double).
+  /// line, key, found and expected type when it has another type (an integer is taken for a
+  /// double).
   [[nodiscard]] bool get(std::string_view key, bool fallback);
   [[nodiscard]] std::int64_t get(std::string_view key, std::int64_t fallback);
   [[nodiscard]] double get(std::string_view key, double fallback);
   [[nodiscard]] std::string get(std::string_view key, const std::string& fallback);
+  /// A literal would otherwise be taken for a bool.
+  [[nodiscard]] std::string get(std::string_view key, const char* fallback);
   [[nodiscard]] std::vector<std::string> get(std::string_view key,
                                              const std::vector<std::string>& fallback);
   /// The string at "section.key"; ConfigError when it is absent.
