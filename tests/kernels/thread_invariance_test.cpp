@@ -1,0 +1,233 @@
+// Every op that adds numbers gives the same bits at any number of threads: work is cut by shape.
+// Sizes are awkward on purpose: more and fewer panels than threads, last pieces of every length.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "core/philox.hpp"
+#include "kernels/ops.hpp"
+
+namespace epi::kernels {
+namespace {
+
+using core::DType;
+using core::Tensor;
+
+/// Tensors of one run. Inputs depend on their order of creation only; outputs are remembered.
+class Bench {
+ public:
+  explicit Bench(int threads) : ops_(make_cpu_ops(threads)) {}
+  Ops& ops() { return *ops_; }
+  Stream& stream() { return stream_; }
+  const StepState* state() const { return &state_; }
+
+  Tensor& input(std::initializer_list<std::int64_t> shape, float low = -1.0F, float high = 1.0F) {
+    Tensor& tensor = tensors_.emplace_back(DType::f32, shape);
+    const auto salt = static_cast<std::uint32_t>(tensors_.size());
+    for (std::int64_t i = 0; i < tensor.view().size(); ++i) {
+      const auto block =
+          core::philox(1, core::RandomUse::test, {static_cast<std::uint32_t>(i), salt, 0, 0});
+      tensor.as<float>()[i] = low + (high - low) * core::uniform_float(block[0]);
+    }
+    return tensor;
+  }
+  /// Integers in 0..below-1.
+  Tensor& index(std::initializer_list<std::int64_t> shape, std::int32_t below) {
+    Tensor& tensor = tensors_.emplace_back(DType::i32, shape);
+    for (std::int64_t i = 0; i < tensor.view().size(); ++i) {
+      tensor.as<std::int32_t>()[i] = static_cast<std::int32_t>((i * 7919 + 13) % below);
+    }
+    return tensor;
+  }
+  Tensor& output(std::initializer_list<std::int64_t> shape, DType type = DType::f32) {
+    Tensor& tensor = tensors_.emplace_back(type, shape);
+    outputs_.push_back(&tensor);
+    return tensor;
+  }
+  /// An input that an op changes.
+  Tensor& in_out(std::initializer_list<std::int64_t> shape) {
+    outputs_.push_back(&input(shape));
+    return *outputs_.back();
+  }
+
+  [[nodiscard]] std::string bytes() const {
+    std::string all;
+    for (const Tensor* tensor : outputs_) {
+      all.append(reinterpret_cast<const char*>(tensor->view().raw()), tensor->view().bytes());
+    }
+    return all;
+  }
+
+ private:
+  std::unique_ptr<Ops> ops_;
+  Stream stream_{core::kCpu};
+  StepState state_{.seed = 5, .first_slot = 9, .loss_scale = {0.1F, 0.1F, 0.1F}};
+  std::list<Tensor> tensors_;
+  std::vector<Tensor*> outputs_;
+};
+
+void expect_same_bits(const std::function<void(Bench&)>& body) {
+  std::string first;
+  for (const int threads : {1, 2, 3, 5}) {
+    Bench bench(threads);
+    body(bench);
+    if (threads == 1) first = bench.bytes();
+    ASSERT_FALSE(first.empty());
+    const std::string bytes = bench.bytes();
+    ASSERT_EQ(bytes.size(), first.size());
+    EXPECT_TRUE(std::memcmp(bytes.data(), first.data(), first.size()) == 0)
+        << threads << " threads give other bits than one";
+  }
+}
+
+struct Sizes {
+  std::int64_t m, n, k;
+};
+const std::vector<Sizes> kProducts{
+    {1, 1, 1}, {3, 17, 5}, {257, 193, 31}, {300, 401, 129}, {64, 768, 96}};
+
+TEST(Linear, AnyThreads_forward_sameBits) {
+  for (const auto& [m, n, k] : kProducts) {
+    expect_same_bits([&](Bench& b) {
+      b.ops().linear({.x = b.input({m, k}),
+                      .w = b.input({n, k}),
+                      .b = b.input({n}),
+                      .epilogue = Activation::gelu_tanh,
+                      .y = b.output({m, n}),
+                      .pre = b.output({m, n})},
+                     b.stream());
+    });
+  }
+}
+
+TEST(Linear, AnyThreads_gradients_sameBits) {
+  for (const auto& [m, n, k] : kProducts) {
+    expect_same_bits([&](Bench& b) {
+      const Tensor& dy = b.input({m, n});
+      b.ops().linear_grad_input({.dy = dy,
+                                 .w = b.input({n, k}),
+                                 .epilogue = Activation::gelu_tanh,
+                                 .pre = b.input({m, k}),
+                                 .dx = b.output({m, k}),
+                                 .db_before = b.output({k})},
+                                b.stream());
+      b.ops().linear_grad_weight({.dy = dy,
+                                  .x = b.input({m, k}),
+                                  .write = Write::add,
+                                  .dw = b.in_out({n, k}),
+                                  .db = b.in_out({n})},
+                                 b.stream());
+    });
+  }
+}
+
+TEST(Attend, AnyThreads_forwardAndGradient_sameBits) {
+  struct Shape {
+    std::int64_t batch, tokens, heads, size;
+    float dropout;
+  };
+  for (const auto& [batch, tokens, heads, size, dropout] :
+       {Shape{1, 1, 1, 1, 0.0F}, Shape{2, 67, 3, 5, 0.2F}, Shape{1, 530, 2, 16, 0.0F}}) {
+    const std::int64_t hidden = heads * size;
+    expect_same_bits([&](Bench& b) {
+      const Tensor& qkv = b.input({batch, tokens, 3 * hidden});
+      const Tensor& lengths = b.index({batch}, static_cast<std::int32_t>(tokens));
+      for (std::int64_t i = 0; i < batch; ++i) lengths.as<std::int32_t>()[i] += 1;
+      const Dropout drop{.probability = dropout, .layer = 1, .site = 2};
+      const Tensor& out = b.output({batch, tokens, hidden});
+      const Tensor& lse = b.output({batch, heads, tokens});
+      const auto count = static_cast<std::int32_t>(heads);
+      b.ops().attend({.qkv = qkv,
+                      .heads = count,
+                      .lengths = lengths,
+                      .dropout = drop,
+                      .state = b.state(),
+                      .out = out,
+                      .lse = lse},
+                     b.stream());
+      b.ops().attend_grad({.qkv = qkv,
+                           .heads = count,
+                           .lengths = lengths,
+                           .dropout = drop,
+                           .state = b.state(),
+                           .out = out,
+                           .lse = lse,
+                           .dout = b.input({batch, tokens, hidden}),
+                           .dqkv = b.output({batch, tokens, 3 * hidden})},
+                          b.stream());
+    });
+  }
+}
+
+TEST(AddNorm, AnyThreads_forwardAndGradient_sameBits) {
+  for (const std::int64_t tokens : {1, 37, 601}) {
+    const std::int64_t hidden = 33, batch = 2, rows = batch * tokens;
+    expect_same_bits([&](Bench& b) {
+      const Tensor& gamma = b.input({hidden});
+      const Tensor& sum = b.output({batch, tokens, hidden});
+      const Tensor& mean = b.output({rows});
+      const Tensor& rstd = b.output({rows});
+      b.ops().add_norm({.x = b.input({batch, tokens, hidden}),
+                        .residual = b.input({batch, tokens, hidden}),
+                        .gamma = gamma,
+                        .beta = b.input({hidden}),
+                        .out = b.output({batch, tokens, hidden}),
+                        .sum = sum,
+                        .mean = mean,
+                        .rstd = rstd},
+                       b.stream());
+      b.ops().add_norm_grad({.sum = sum,
+                             .mean = mean,
+                             .rstd = rstd,
+                             .gamma = gamma,
+                             .dout = b.input({batch, tokens, hidden}),
+                             .dresidual = b.output({batch, tokens, hidden}),
+                             .dgamma = b.output({hidden}),
+                             .dbeta = b.output({hidden})},
+                            b.stream());
+    });
+  }
+}
+
+TEST(EmbedGrad, AnyThreads_repeatedIndices_sameBits) {
+  const std::int64_t batch = 3, tokens = 97, hidden = 20, rows = batch * tokens;
+  expect_same_bits([&](Bench& b) {
+    EmbedGradArgs args{.gamma = b.input({hidden}),
+                       .mean = b.input({rows}),
+                       .rstd = b.input({rows}, 0.5F, 2.0F),
+                       .dout = b.input({batch, tokens, hidden}),
+                       .dgamma = b.output({hidden}),
+                       .dbeta = b.output({hidden})};
+    args.tables[0] = {.rows = b.input({11, hidden}), .index = b.index({rows}, 11)};
+    args.tables[1] = {.rows = b.input({tokens, hidden}), .index = {}};
+    args.drows[0] = b.output({11, hidden});
+    args.drows[1] = b.output({tokens, hidden});
+    b.ops().embed_grad(args, b.stream());
+  });
+}
+
+TEST(Losses, AnyThreads_classLossAndSumSquares_sameBits) {
+  for (const std::int64_t rows : {1, 203}) {
+    expect_same_bits([&](Bench& b) {
+      const std::int64_t classes = 71;
+      b.ops().class_loss({.logits = b.in_out({rows, classes}),
+                          .labels = b.index({rows}, 71),
+                          .weights = b.input({rows}, 0.0F, 1.0F),
+                          .state = b.state(),
+                          .totals = b.output({3}, DType::f64)},
+                         b.stream());
+      b.ops().sum_squares({.in = b.input({rows * 1001}), .out = b.output({1}, DType::f64)},
+                          b.stream());
+    });
+  }
+}
+
+}  // namespace
+}  // namespace epi::kernels
