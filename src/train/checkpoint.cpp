@@ -164,7 +164,8 @@ CheckpointNote note_from(const Json& manifest, const std::string& file) {
   note.world_size = json_value<int>(manifest, "world_size", file);
   note.store_fingerprint = json_value<std::string>(manifest, "store", file);
   note.config = json_value<std::string>(manifest, "config", file);
-  for (const auto& [key, value] : json_value<Json>(manifest, "mathematics", file).items()) {
+  const Json mathematics = json_value<Json>(manifest, "mathematics", file);
+  for (const auto& [key, value] : mathematics.items()) {
     note.identity.emplace_back(key, value.get<std::string>());
   }
   return note;
