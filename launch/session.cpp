@@ -87,7 +87,10 @@ int Session::report(const std::exception_ptr& failure) {
 
 std::string Session::command() const {
   std::string text;
-  for (int i = 0; i < argc_; ++i) text += (i == 0 ? "" : " ") + std::string(argv_[i]);
+  for (int i = 0; i < argc_; ++i) {
+    if (i > 0) text.push_back(' ');
+    text.append(argv_[i]);
+  }
   return text;
 }
 
