@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 
+#include "core/digest.hpp"
 #include "core/error.hpp"
 
 namespace epi::data {
@@ -23,8 +25,9 @@ void expect(const std::filesystem::path& path, const char* what, const Value& ex
                   path.string(), what, expected, found));
 }
 
-/// Opens with the size compared first, so that HDF5 never sees a truncated file.
-MappedFile map(const std::filesystem::path& path, const Shard& shard) {
+/// Size and digest are compared before HDF5 looks: it neither stands truncated files nor damaged
+/// headers well.
+MappedFile map(const std::filesystem::path& path, const Shard& shard, Depth depth) {
   if (!std::filesystem::exists(path)) {
     throw core::MissingError(fmt::format(
         "{}: the manifest names this shard, but the file is not there; prepare the store again",
@@ -32,6 +35,9 @@ MappedFile map(const std::filesystem::path& path, const Shard& shard) {
   }
   MappedFile file(path);
   expect(path, "size in bytes", shard.bytes, static_cast<std::int64_t>(file.bytes().size()));
+  if (depth == Depth::every_byte) {
+    expect(path, "digest", shard.digest, core::digest_of(std::as_bytes(file.bytes())));
+  }
   return file;
 }
 
@@ -56,17 +62,36 @@ void check_inside(const std::filesystem::path& path, const char* dataset, std::i
                   path.string(), dataset, bytes, offset, file_bytes));
 }
 
+void check_codes(const std::filesystem::path& path, const MappedShard& shard,
+                 std::size_t num_states) {
+  const auto bases = shard.bases();
+  const auto wrong = std::find_if_not(bases.begin(), bases.end(), is_base_code);
+  if (wrong != bases.end()) {
+    throw core::FormatError(fmt::format("{}: dataset bases: {} at base {} is no base code",
+                                        path.string(), *wrong, wrong - bases.begin()));
+  }
+  for (std::int32_t cell = 0; cell < shard.layout().num_cells; ++cell) {
+    const auto states = shard.states(cell);
+    const auto highest = std::max_element(states.begin(), states.end());
+    if (*highest <= num_states) continue;
+    throw core::FormatError(
+        fmt::format("{}: dataset states: code {} at cell type {}, bin {}; there are {} states",
+                    path.string(), *highest, cell, highest - states.begin(), num_states));
+  }
+}
+
 }  // namespace
 
 MappedShard::MappedShard(const std::filesystem::path& folder, const Manifest& manifest,
-                         const Shard& shard)
-    : file_(map(folder / shard.file, shard)), layout_(read_layout(folder / shard.file)) {
+                         const Shard& shard, Depth depth)
+    : file_(map(folder / shard.file, shard, depth)), layout_(read_layout(folder / shard.file)) {
   const auto path = folder / shard.file;
   check_header(path, manifest, shard, layout_);
   check_inside(path, "bases", layout_.bases_offset, layout_.length_bp, file().size());
   for (const std::int64_t offset : layout_.states_offsets) {
     check_inside(path, "states", offset, num_bins(layout_), file().size());
   }
+  if (depth == Depth::every_byte) check_codes(path, *this, manifest.states.size());
 }
 
 std::span<const std::uint8_t> MappedShard::bases() const {

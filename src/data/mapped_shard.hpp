@@ -12,12 +12,16 @@
 
 namespace epi::data {
 
+/// How closely a shard is looked at: every byte means its digest and its codes as well.
+enum class Depth : std::uint8_t { header, every_byte };
+
 class MappedShard {
  public:
   /// Maps folder/shard.file and checks its size and header against the manifest: a truncated file,
   /// a shard that belongs elsewhere in the store or to another store, an unknown version.
   /// MissingError or FormatError naming file, expected and found.
-  MappedShard(const std::filesystem::path& folder, const Manifest& manifest, const Shard& shard);
+  MappedShard(const std::filesystem::path& folder, const Manifest& manifest, const Shard& shard,
+              Depth depth);
 
   [[nodiscard]] std::span<const std::uint8_t> file() const { return file_.bytes(); }
   [[nodiscard]] std::span<const std::uint8_t> bases() const;

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "data/mapped_shard.hpp"
-#include "data/verify.hpp"
 
 namespace epi::data {
 
@@ -45,13 +44,13 @@ const char* name_of(Split split) {
 }
 
 Store Store::open(const std::filesystem::path& folder, bool deep) {
+  const Depth depth = deep ? Depth::every_byte : Depth::header;
   auto state = std::make_unique<State>();
   state->manifest = read_manifest(folder);
   const std::size_t count = state->manifest.shards.size();
   state->shards.reserve(count);
   for (const Shard& shard : state->manifest.shards) {
-    const auto& mapped = state->shards.emplace_back(folder, state->manifest, shard);
-    if (deep) check_content(folder / shard.file, state->manifest, shard, mapped);
+    const auto& mapped = state->shards.emplace_back(folder, state->manifest, shard, depth);
     state->states.push_back(state_pointers(mapped));
   }
   for (std::size_t i = 0; i < count; ++i) {
