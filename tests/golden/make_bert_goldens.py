@@ -22,6 +22,7 @@ BATCH, TOKENS, HIDDEN, HEADS, LAYERS, INTERMEDIATE = 3, 19, 32, 2, 2, 48
 VOCABULARY, POSITIONS, STATES = 69, 23, 5
 SLOTS = 4  # target slots per window; windows use 4, 3 and 1 of them
 USED = (4, 3, 1)
+EPSILON = 0.01  # far from BERT's 1e-12, which no result would show
 MASK, CLS, SEP = 4, 2, 3
 
 
@@ -30,7 +31,8 @@ def make_model(activation):
         vocab_size=VOCABULARY, hidden_size=HIDDEN, num_hidden_layers=LAYERS,
         num_attention_heads=HEADS, intermediate_size=INTERMEDIATE, hidden_act=activation,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-        max_position_embeddings=POSITIONS, type_vocab_size=STATES + 2, layer_norm_eps=1e-12,
+        max_position_embeddings=POSITIONS, type_vocab_size=STATES + 2,
+        layer_norm_eps=EPSILON,
         pad_token_id=None)
     config._attn_implementation = "eager"
     return transformers.BertForMaskedLM(config).double()
@@ -107,6 +109,7 @@ def main():
         versions = ", ".join(f"{package} {version}" for package, version in found.items())
         made_by = f"make_bert_goldens.py with {versions}; hidden_act {activation}"
         save_file(golden(activation), path, metadata={"made_by": made_by})
+        path.chmod(0o644)
         print(path.name, path.stat().st_size, "bytes")
 
 

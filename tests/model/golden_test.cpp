@@ -32,6 +32,7 @@ ModelConfig golden_config(kernels::Activation activation) {
   config.vocabulary = 69;
   config.num_states = 5;
   config.activation = activation;
+  config.epsilon = 0.01F;
   return config;
 }
 
