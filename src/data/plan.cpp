@@ -4,22 +4,16 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "core/error.hpp"
 #include "core/version.hpp"
 #include "data/contig_names.hpp"
 #include "data/splits.hpp"
+#include "data/track_match.hpp"
 #include "data/vocabulary.hpp"
 
 namespace epi::data {
 namespace {
-
-/// Intervals that don't fit the genome: usual (a cut FASTA, an assembly's odd contigs), so counted.
-struct Misfits {
-  std::int64_t clipped = 0, skipped = 0, on_unknown = 0;
-  std::set<std::string> unknown_contigs;
-};
 
 class Planner {
  public:
@@ -34,7 +28,10 @@ class Planner {
     list_contigs();
     list_states();
     list_cells();
-    match_tracks();
+    MatchedTracks matched =
+        match_tracks({contigs(), prefix(), plan_.manifest.bin_bp, sheet_, tracks_});
+    plan_.tracks = std::move(matched.tracks);
+    if (!matched.warning.empty()) plan_.warnings.push_back(std::move(matched.warning));
     make_splits();
     cut_shards();
     return std::move(plan_);
@@ -42,10 +39,10 @@ class Planner {
 
  private:
   [[nodiscard]] std::vector<Contig>& contigs() { return plan_.manifest.contigs; }
-  [[nodiscard]] ContigNames names(ChrPrefix prefix) { return {contigs(), prefix}; }
-  [[nodiscard]] ContigNames names() {
-    return names(options_.alias_chr ? ChrPrefix::optional : ChrPrefix::matters);
+  [[nodiscard]] ChrPrefix prefix() const {
+    return options_.alias_chr ? ChrPrefix::optional : ChrPrefix::matters;
   }
+  [[nodiscard]] ContigNames names() { return {contigs(), prefix()}; }
   [[nodiscard]] const Ranges& gaps(std::size_t contig) const {
     const ContigPlace& place = plan_.places[contig];
     return genomes_[place.genome].gaps(place.index);
@@ -144,119 +141,6 @@ class Planner {
       }
       cell->split = split;
     }
-  }
-
-  void match_tracks() {
-    const ContigNames known = names();
-    Misfits misfits;
-    std::vector<bool> has_states(contigs().size(), false);
-    for (std::size_t c = 0; c < tracks_.size(); ++c) {
-      auto& matched = plan_.tracks.emplace_back(contigs().size());
-      for (std::size_t t = 0; t < tracks_[c].contigs().size(); ++t) {
-        const auto found = known.find(tracks_[c].contigs()[t]);
-        if (!found) {
-          misfits.on_unknown += static_cast<std::int64_t>(tracks_[c].intervals(t).size());
-          misfits.unknown_contigs.insert(tracks_[c].contigs()[t]);
-          continue;
-        }
-        const auto contig = static_cast<std::size_t>(*found);
-        refuse_second_name(c, matched[contig], t);
-        matched[contig] = t;
-        if (tracks_[c].intervals(t).front().start_bp < contigs()[contig].length_bp) {
-          has_states[contig] = true;
-        }
-        count_past_end(c, t, contigs()[contig], misfits);
-      }
-    }
-    refuse_stateless(has_states);
-    warn(misfits);
-  }
-
-  void refuse_second_name(std::size_t cell, std::optional<std::size_t> earlier,
-                          std::size_t track) const {
-    if (!earlier) return;
-    throw core::InputError(fmt::format(
-        "{}: contigs '{}' and '{}' are the same with --alias-chr", sheet_[cell].path.string(),
-        tracks_[cell].contigs()[*earlier], tracks_[cell].contigs()[track]));
-  }
-
-  void count_past_end(std::size_t cell, std::size_t track, const Contig& contig,
-                      Misfits& misfits) const {
-    const auto intervals = tracks_[cell].intervals(track);
-    const StateInterval& last = intervals.back();
-    // Only the contig's own end may lie off the grid.
-    if (last.end_bp < contig.length_bp && last.end_bp % plan_.manifest.bin_bp != 0) {
-      throw core::InputError(
-          fmt::format("{}:{}: the last interval of contig '{}' ends at {}, which is neither a "
-                      "multiple of {} bp "
-                      "nor the contig's end ({}); is the segmentation of another assembly?",
-                      sheet_[cell].path.string(), last.line, contig.name, last.end_bp,
-                      plan_.manifest.bin_bp, contig.length_bp));
-    }
-    for (auto it = intervals.rbegin(); it != intervals.rend() && it->end_bp > contig.length_bp;
-         ++it) {
-      ++(it->start_bp < contig.length_bp ? misfits.clipped : misfits.skipped);
-    }
-  }
-
-  void warn(const Misfits& misfits) {
-    if (misfits.clipped + misfits.skipped + misfits.on_unknown == 0) return;
-    const std::vector<std::string> unknown(misfits.unknown_contigs.begin(),
-                                           misfits.unknown_contigs.end());
-    plan_.warnings.push_back(fmt::format(
-        "state intervals past the end of a shorter contig: {} clipped, {} skipped; on contigs that "
-        "are not in the store ({}): {} skipped",
-        misfits.clipped, misfits.skipped, list_text(unknown), misfits.on_unknown));
-  }
-
-  void refuse_stateless(const std::vector<bool>& has_states) {
-    std::vector<std::string> bare, rich;
-    for (std::size_t i = 0; i < contigs().size(); ++i) {
-      (has_states[i] ? rich : bare).push_back(contigs()[i].name);
-    }
-    if (bare.empty()) return;
-    const std::map<std::string, std::int64_t> ends = track_ends();
-    std::vector<std::string> genome_list, state_list;
-    for (const Contig& contig : contigs()) {
-      genome_list.push_back(fmt::format("{} ({} bp)", contig.name, contig.length_bp));
-    }
-    for (const auto& [name, end_bp] : ends) {
-      state_list.push_back(fmt::format("{} (to {})", name, end_bp));
-    }
-    throw core::InputError(fmt::format(
-        "no cell has states on contig {}\n  contigs of the genome: {}\n  contigs of the "
-        "segmentations: {}\n  {}",
-        list_text(bare), list_text(genome_list), list_text(state_list), advice(bare, rich, ends)));
-  }
-
-  [[nodiscard]] std::map<std::string, std::int64_t> track_ends() const {
-    std::map<std::string, std::int64_t> ends;
-    for (const TrackWork& track : tracks_) {
-      for (std::size_t t = 0; t < track.contigs().size(); ++t) {
-        std::int64_t& end_bp = ends[track.contigs()[t]];
-        end_bp = std::max(end_bp, track.intervals(t).back().end_bp);
-      }
-    }
-    return ends;
-  }
-
-  [[nodiscard]] std::string advice(const std::vector<std::string>& bare,
-                                   const std::vector<std::string>& rich,
-                                   const std::map<std::string, std::int64_t>& ends) {
-    const ContigNames aliased = names(ChrPrefix::optional);
-    std::set<std::int32_t> reached;
-    for (const auto& [name, end_bp] : ends) {
-      if (const auto contig = aliased.find(name)) reached.insert(*contig);
-    }
-    for (const std::string& name : bare) {
-      if (!options_.alias_chr && reached.contains(*aliased.find(name))) {
-        return "the names differ by the prefix 'chr' only: --alias-chr takes them as the same";
-      }
-    }
-    if (rich.empty()) return "are sequence and segmentations of the same species and assembly?";
-    std::string list;
-    for (const std::string& name : rich) list += (list.empty() ? "" : ",") + name;
-    return "to leave such contigs out: --contigs " + list;
   }
 
   void make_splits() {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "data/prepare.hpp"
 #include "data/sheet.hpp"
 #include "data/store.hpp"
+#include "data/track_match.hpp"
 #include "data/work_file.hpp"
 
 namespace epi::data {
@@ -28,8 +28,7 @@ struct ContigPlace {
 struct StorePlan {
   Manifest manifest;                ///< complete, save bytes and digests of its shards
   std::vector<ContigPlace> places;  ///< per contig of the manifest
-  /// [cell][contig of the manifest] -> contig of the cell's track; none where it has no states.
-  std::vector<std::vector<std::optional<std::size_t>>> tracks;
+  TrackTable tracks;
   std::vector<std::string> warnings;
 };
 

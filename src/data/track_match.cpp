@@ -1,0 +1,139 @@
+#include "data/track_match.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/error.hpp"
+
+namespace epi::data {
+namespace {
+
+/// Intervals that don't fit the store: usual (a cut FASTA, an assembly's odd contigs), so counted.
+struct Misfits {
+  std::int64_t clipped = 0, skipped = 0, on_unknown = 0;
+  std::set<std::string> unknown_contigs;
+};
+
+std::string text_of(const Misfits& misfits) {
+  if (misfits.clipped + misfits.skipped + misfits.on_unknown == 0) return {};
+  const std::vector<std::string> unknown(misfits.unknown_contigs.begin(),
+                                         misfits.unknown_contigs.end());
+  return fmt::format(
+      "state intervals past the end of a shorter contig: {} clipped, {} skipped; on contigs that "
+      "are not in the store ({}): {} skipped",
+      misfits.clipped, misfits.skipped, list_text(unknown), misfits.on_unknown);
+}
+
+void count_past_end(std::span<const StateInterval> intervals, const Contig& contig,
+                    Misfits& misfits) {
+  for (auto it = intervals.rbegin(); it != intervals.rend() && it->end_bp > contig.length_bp;
+       ++it) {
+    ++(it->start_bp < contig.length_bp ? misfits.clipped : misfits.skipped);
+  }
+}
+
+void refuse_foreign_end(const MatchRequest& request, std::size_t cell, const Contig& contig,
+                        const StateInterval& last) {
+  if (last.end_bp >= contig.length_bp || last.end_bp % request.bin_bp == 0) return;
+  throw core::InputError(
+      fmt::format("{}:{}: the last interval of contig '{}' ends at {}, which is neither a multiple "
+                  "of {} bp nor "
+                  "the contig's end ({}); is the segmentation of another assembly?",
+                  request.sheet[cell].path.string(), last.line, contig.name, last.end_bp,
+                  request.bin_bp, contig.length_bp));
+}
+
+/// How far each contig of the segmentations reaches in any cell.
+using TrackEnds = std::map<std::string, std::int64_t>;
+
+TrackEnds track_ends(std::span<const TrackWork> tracks) {
+  TrackEnds ends;
+  for (const TrackWork& track : tracks) {
+    for (std::size_t t = 0; t < track.contigs().size(); ++t) {
+      std::int64_t& end_bp = ends[track.contigs()[t]];
+      end_bp = std::max(end_bp, track.intervals(t).back().end_bp);
+    }
+  }
+  return ends;
+}
+
+/// What the user can do about contigs `bare` without states; `rich` have some.
+std::string advice(const MatchRequest& request, const std::vector<std::string>& bare,
+                   const std::vector<std::string>& rich, const TrackEnds& ends) {
+  const ContigNames aliased(request.contigs, ChrPrefix::optional);
+  std::set<std::int32_t> reached;
+  for (const auto& [name, end_bp] : ends) {
+    if (const auto contig = aliased.find(name)) reached.insert(*contig);
+  }
+  for (const std::string& name : bare) {
+    if (request.prefix == ChrPrefix::matters && reached.contains(*aliased.find(name))) {
+      return "the names differ by the prefix 'chr' only: --alias-chr takes them as the same";
+    }
+  }
+  if (rich.empty()) return "are sequence and segmentations of the same species and assembly?";
+  std::string list;
+  for (const std::string& name : rich) list += (list.empty() ? "" : ",") + name;
+  return "to leave such contigs out: --contigs " + list;
+}
+
+void refuse_stateless(const MatchRequest& request, const std::vector<bool>& has_states) {
+  std::vector<std::string> bare, rich;
+  for (std::size_t i = 0; i < request.contigs.size(); ++i) {
+    (has_states[i] ? rich : bare).push_back(request.contigs[i].name);
+  }
+  if (bare.empty()) return;
+  const TrackEnds ends = track_ends(request.tracks);
+  std::vector<std::string> genome_list, state_list;
+  for (const Contig& contig : request.contigs) {
+    genome_list.push_back(fmt::format("{} ({} bp)", contig.name, contig.length_bp));
+  }
+  for (const auto& [name, end_bp] : ends) {
+    state_list.push_back(fmt::format("{} (to {})", name, end_bp));
+  }
+  throw core::InputError(
+      fmt::format("no cell has states on contig {}\n  contigs of the genome: {}\n  contigs of the "
+                  "segmentations: {}\n  {}",
+                  list_text(bare), list_text(genome_list), list_text(state_list),
+                  advice(request, bare, rich, ends)));
+}
+
+}  // namespace
+
+MatchedTracks match_tracks(const MatchRequest& request) {
+  const ContigNames names(request.contigs, request.prefix);
+  MatchedTracks result;
+  Misfits misfits;
+  std::vector<bool> has_states(request.contigs.size(), false);
+  for (std::size_t cell = 0; cell < request.tracks.size(); ++cell) {
+    const TrackWork& track = request.tracks[cell];
+    auto& row = result.tracks.emplace_back(request.contigs.size());
+    for (std::size_t t = 0; t < track.contigs().size(); ++t) {
+      const auto intervals = track.intervals(t);
+      const auto found = names.find(track.contigs()[t]);
+      if (!found) {
+        misfits.on_unknown += static_cast<std::int64_t>(intervals.size());
+        misfits.unknown_contigs.insert(track.contigs()[t]);
+        continue;
+      }
+      const auto index = static_cast<std::size_t>(*found);
+      const Contig& contig = request.contigs[index];
+      if (row[index]) {
+        throw core::InputError(fmt::format(
+            "{}: contigs '{}' and '{}' are the same with --alias-chr",
+            request.sheet[cell].path.string(), track.contigs()[*row[index]], track.contigs()[t]));
+      }
+      row[index] = t;
+      if (intervals.front().start_bp < contig.length_bp) has_states[index] = true;
+      refuse_foreign_end(request, cell, contig, intervals.back());
+      count_past_end(intervals, contig, misfits);
+    }
+  }
+  refuse_stateless(request, has_states);
+  result.warning = text_of(misfits);
+  return result;
+}
+
+}  // namespace epi::data

@@ -1,0 +1,295 @@
+// The whole way from text to store, read back through Store and compared with the text by hand.
+#include "data/prepare.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "core/files.hpp"
+#include "data/plan.hpp"
+#include "data/store.hpp"
+#include "data/text_inputs.hpp"
+
+namespace epi::data {
+namespace {
+
+/// A small genome: contig "7" of 1033 bases with N around it, contig "chr8" of 600.
+constexpr std::int64_t kLength7 = 1033;
+
+std::string fasta_7() {
+  std::string bases(static_cast<std::size_t>(kLength7), 'A');
+  for (std::size_t i = 0; i < 250; ++i) bases[i] = 'N';
+  for (std::size_t i = 250; i < 1033; ++i) bases[i] = "ACGTacgt"[i % 8];
+  return ">7 with N\n" + bases + "\n";
+}
+std::string fasta_8() {
+  return ">chr8\n" + std::string(600, 'g') + "\n";
+}
+
+constexpr const char* kCellA =
+    "7\t200\t400\t1_Tss\n7\t400\t600\t18_Quies\n7\t800\t1033\t9_Enh\n"
+    "chr8\t0\t200\t18_Quies\nchr8\t200\t600\t1_Tss\n";
+constexpr const char* kCellB =
+    "7\t0\t800\t18_Quies\n7\t1000\t1200\t9_Enh\n7\t1200\t1400\t1_Tss\nchr8\t0\t200\t9_Enh\n"
+    "chr8\t200\t400\t18_Quies\nchrUn\t0\t200\t1_Tss\n";
+
+PrepareOptions options_in(const InputFolder& folder) {
+  PrepareOptions options;
+  options.genomes = {folder.write("7.fa", fasta_7()), folder.write("8.fa", fasta_8())};
+  (void)folder.write("a.bed", kCellA);
+  (void)folder.write("b.bed", kCellB);
+  options.sheet =
+      folder.write("sheet.tsv", "cell\tname\tpath\nA\tcell a\ta.bed\nB\tcell b\tb.bed\n");
+  options.out = folder.path() / "store";
+  options.valid = "chr8";
+  options.guard_bp = 100;
+  options.shard_bp = 450;  // 400 after rounding to bins
+  options.command = "test";
+  return options;
+}
+
+PrepareReport prepare(const PrepareOptions& options, int parts = 1) {
+  std::vector<Preparation> all;
+  for (int i = 0; i < parts; ++i) all.emplace_back(options, core::Log());
+  for (int i = 0; i < parts; ++i) all[static_cast<std::size_t>(i)].read_inputs(i, parts);
+  for (Preparation& part : all) part.plan();
+  for (int i = 0; i < parts; ++i) all[static_cast<std::size_t>(i)].write_shards(i, parts);
+  return all.front().finish();
+}
+
+std::map<std::string, std::string> files_of(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file()) {
+      files[entry.path().filename().string()] = core::read_text(entry.path());
+    }
+  }
+  return files;
+}
+
+TEST(Prepare_store, SmallGenome_holdsWhatTheTextSays) {
+  const InputFolder folder;
+  const PrepareReport report = prepare(options_in(folder));
+  const Store store = Store::open(folder.path() / "store", true);
+  const Manifest& manifest = store.manifest();
+  EXPECT_EQ(200, manifest.bin_bp);
+  ASSERT_EQ(3U, manifest.states.size());
+  EXPECT_EQ(9, manifest.states[1].number);
+  EXPECT_EQ("Enh", manifest.states[1].label);
+  ASSERT_EQ(2U, manifest.contigs.size());
+  EXPECT_EQ(783, manifest.contigs[0].acgt_bp);
+  EXPECT_EQ("cell b", manifest.cells.at(1).name);
+  EXPECT_EQ((std::vector<Interval>{{0, 250, 1033}}), manifest.regions[0]);
+  EXPECT_EQ((std::vector<Interval>{{1, 0, 600}}), manifest.regions[1]);
+
+  // 7: 250..1033 from bin 200 on in pieces of 400; chr8: 600 in two pieces of at most 400.
+  const auto corpus = store.corpus();
+  ASSERT_EQ(5U, corpus.segments.size());
+  std::map<std::int64_t, std::vector<int>> a, b;  // start -> codes, contig 7
+  for (const core::SegmentView& segment : corpus.segments) {
+    const std::string text = segment.contig == 0 ? fasta_7().substr(10) : fasta_8().substr(6);
+    for (std::int64_t i = 0; i < segment.length_bp; ++i) {
+      const char letter = text[static_cast<std::size_t>(segment.start_bp + i)];
+      ASSERT_EQ(letter, "ACGTN...acgt"[segment.bases[i]]) << segment.start_bp + i;
+    }
+    if (segment.contig != 0) continue;
+    const std::int64_t bins = (segment.length_bp + 199) / 200;
+    a[segment.start_bp].assign(segment.states[0], segment.states[0] + bins);
+    b[segment.start_bp].assign(segment.states[1], segment.states[1] + bins);
+  }
+  using Expected = std::map<std::int64_t, std::vector<int>>;
+  EXPECT_EQ((Expected{{200, {1, 3}}, {600, {0, 2}}, {1000, {2}}}), a);
+  EXPECT_EQ((Expected{{200, {3, 3}}, {600, {3, 0}}, {1000, {2}}}), b);
+
+  ASSERT_EQ(1U, report.warnings.size());
+  EXPECT_NE(std::string::npos, report.warnings[0].find("1 clipped, 1 skipped"));
+  EXPECT_NE(std::string::npos, report.warnings[0].find("(chrUn): 1 skipped"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "store.partial"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "store" / "work"));
+}
+
+TEST(Prepare_parts, OneTwoAndFiveParts_writeTheSameBytes) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)prepare(options);
+  const auto expected = files_of(options.out);
+  EXPECT_EQ(6U, expected.size());
+  for (const int parts : {2, 5}) {
+    options.out = folder.path() / ("store" + std::to_string(parts));
+    (void)prepare(options, parts);
+    EXPECT_EQ(expected, files_of(options.out)) << parts;
+  }
+}
+
+TEST(Prepare_interrupted, SecondRun_keepsWholePiecesAndRepairsTheRest) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)prepare(options);
+  const auto expected = files_of(options.out);
+  options.out = folder.path() / "again";
+  {
+    Preparation killed(options, core::Log());
+    killed.read_inputs(0, 1);
+    killed.plan();
+    killed.write_shards(0, 1);
+  }
+  const auto partial = folder.path() / "again.partial";
+  const auto kept = partial / "shard-00000.h5";
+  const auto time = std::filesystem::last_write_time(kept) - std::chrono::hours(1);
+  std::filesystem::last_write_time(kept, time);
+  std::filesystem::last_write_time(partial / "work" / "cell-0000.bin", time);
+  std::string damaged = core::read_text(partial / "shard-00001.h5");
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 1);
+  (void)folder.write("again.partial/shard-00001.h5", damaged);
+  std::filesystem::remove(partial / "shard-00002.h5");
+  (void)folder.write("again.partial/shard-00077.h5", "of an earlier attempt");
+  (void)folder.write("again.partial/work/genome-0000.bin", "damaged");
+
+  Preparation next(options, core::Log());
+  next.read_inputs(0, 1);
+  EXPECT_EQ(time, std::filesystem::last_write_time(partial / "work" / "cell-0000.bin"));
+  next.plan();
+  next.write_shards(0, 1);
+  EXPECT_EQ(time, std::filesystem::last_write_time(kept));
+  (void)next.finish();
+  EXPECT_EQ(expected, files_of(options.out));
+}
+
+TEST(Prepare_interrupted, ChangedInput_isReadAgain) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  {
+    Preparation killed(options, core::Log());
+    killed.read_inputs(0, 1);
+    killed.plan();
+    killed.write_shards(0, 1);
+  }
+  std::string other = kCellA;
+  other.replace(other.find("1_Tss"), 5, "9_Enh");
+  (void)folder.write("a.bed", other);
+  (void)prepare(options);
+  const Store store = Store::open(options.out, true);
+  EXPECT_EQ(2, store.corpus().segments[0].states[0][0]);
+}
+
+TEST(Prepare_cells, HeldOutCells_areMarkedAndUnknownOnesRefused) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  options.valid_cells = "C";
+  expect_input_error({"--valid-cells", "'C'", "A, B"}, [&] { (void)prepare(options); });
+  options.valid_cells = options.test_cells = "B";
+  expect_error(core::ErrorKind::config, {"--test-cells", "'B'"}, [&] { (void)prepare(options); });
+  options.test_cells = "";
+  (void)prepare(options);
+  const Store store = Store::open(options.out);
+  EXPECT_EQ(Split::train, store.manifest().cells[0].split);
+  EXPECT_EQ(Split::valid, store.manifest().cells[1].split);
+}
+
+TEST(Prepare_contigs, WithoutStates_printsBothListsAndTheWayOut) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)folder.write("a.bed", "chr7\t0\t200\t1_Tss\nchr7\t200\t400\t9_Enh\n");
+  (void)folder.write("b.bed", "chr7\t0\t200\t1_Tss\nchr7\t200\t400\t9_Enh\nchr8\t0\t200\t1_Tss\n");
+  expect_input_error({"on contig 7", "7 (1033 bp), chr8 (600 bp)", "chr7 (to 400)", "--alias-chr"},
+                     [&] { (void)prepare(options); });
+  options.alias_chr = true;
+  EXPECT_NO_THROW((void)prepare(options));
+
+  options.out = folder.path() / "other";
+  (void)folder.write("8.fa", ">chr8\nACGT\n>chrUn\nACGT\n");
+  expect_input_error({"on contig chrUn", "--contigs 7,chr8"}, [&] { (void)prepare(options); });
+  options.contigs = "7,chr8";
+  EXPECT_NO_THROW((void)prepare(options));
+  EXPECT_EQ(2U, Store::open(options.out).manifest().contigs.size());
+
+  options.out = folder.path() / "third";
+  options.contigs = "7,chr9";
+  expect_input_error({"--contigs", "'chr9'"}, [&] { (void)prepare(options); });
+}
+
+TEST(Prepare_contigs, InTwoGenomeFilesOrOfAnotherAssembly_areRefused) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)folder.write("b.bed", "7\t0\t200\t1_Tss\n7\t200\t933\t9_Enh\nchr8\t0\t200\t1_Tss\n");
+  expect_input_error({"b.bed:2:", "933", "1033", "another assembly"},
+                     [&] { (void)prepare(options); });
+  (void)folder.write("8.fa", fasta_7());
+  expect_input_error({"8.fa", "'7'", "7.fa"}, [&] { (void)prepare(options); });
+}
+
+TEST(Prepare_aliases, TwoNamesOfOneContigInAFile_areRefused) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  options.alias_chr = true;
+  (void)folder.write("b.bed", "7\t0\t200\t1_Tss\nchr7\t200\t400\t9_Enh\n");
+  expect_input_error({"b.bed", "'7'", "'chr7'"}, [&] { (void)prepare(options); });
+}
+
+TEST(Prepare_checks, WhatCannotWork_failsBeforeReading) {
+  const InputFolder folder;
+  const PrepareOptions good = options_in(folder);
+  const auto refuses = [](core::ErrorKind kind, const PrepareOptions& options,
+                          const std::string& says) {
+    expect_error(kind, {says}, [&] { const Preparation none(options, core::Log()); });
+  };
+  PrepareOptions bad = good;
+  bad.genomes.emplace_back("no.fa");
+  refuses(core::ErrorKind::missing, bad, "no.fa");
+  bad = good;
+  bad.genomes.clear();
+  refuses(core::ErrorKind::usage, bad, "--genome");
+  bad = good;
+  bad.valid = "no.bed";
+  refuses(core::ErrorKind::missing, bad, "no.bed");
+  bad = good;
+  bad.blacklist = "no.bed";
+  refuses(core::ErrorKind::missing, bad, "--blacklist");
+  bad = good;
+  bad.out = folder.path();
+  refuses(core::ErrorKind::usage, bad, "there already");
+  (void)folder.write("store.partial/mine.txt", "x");
+  refuses(core::ErrorKind::usage, good, "in the way");
+}
+
+TEST(StoredRanges_pieces, LongRunsOfN_areLeftOut) {
+  // Head of 1,050 and tail of 100 N go; 999,999 inside stay; a million inside goes.
+  const Ranges gaps = {
+      {0, 1'050}, {2'000'000, 2'999'999}, {5'000'000, 6'000'000}, {7'999'900, 8'000'000}};
+  EXPECT_EQ((Ranges{{1'000, 5'000'000}, {6'000'000, 8'000'000}}),
+            stored_ranges(8'000'000, gaps, 200, 10'000'000));
+  const Ranges pieces = stored_ranges(8'000'000, gaps, 200, 2'000'100);
+  EXPECT_EQ((Ranges{{1'000, 1'667'400},
+                    {1'667'400, 3'333'800},
+                    {3'333'800, 5'000'000},
+                    {6'000'000, 8'000'000}}),
+            pieces);
+  EXPECT_TRUE(stored_ranges(500, {{0, 500}}, 200, 1000).empty());
+}
+
+TEST(ShareOf_items, EachItem_belongsToOnePartAndLoadsAreEven) {
+  const std::vector<std::int64_t> sizes = {5, 90, 7, 30, 30, 30, 1, 0};
+  for (int parts = 1; parts <= 9; ++parts) {
+    std::vector<int> owners(sizes.size(), 0);
+    std::int64_t heaviest = 0;
+    for (int part = 0; part < parts; ++part) {
+      std::int64_t load = 0;
+      for (const std::size_t item : share_of(sizes, part, parts)) {
+        ++owners[item];
+        load += sizes[item];
+      }
+      heaviest = std::max(heaviest, load);
+    }
+    EXPECT_EQ(std::vector<int>(sizes.size(), 1), owners) << parts;
+    if (parts == 2) {
+      EXPECT_LE(heaviest, 103);  // of 193: 97 is the best there is
+    }
+  }
+}
+
+}  // namespace
+}  // namespace epi::data
