@@ -49,7 +49,8 @@ void class_loss(const kernels::ClassLossArgs& args) {
       totals[2] += best == label ? 1.0 : 0.0;
     }
     for (std::int64_t v = 0; v < classes; ++v) {
-      row[v] = weight * scale * (std::exp(row[v] - lse) - (v == label ? 1.0 : 0.0));
+      row[v] = weight == 0.0 ? 0.0
+                             : weight * scale * (std::exp(row[v] - lse) - (v == label ? 1.0 : 0.0));
     }
   }
 }

@@ -1,0 +1,181 @@
+#include "kernels/operands.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "core/bf16.hpp"
+#include "core/philox.hpp"
+
+namespace epi::kernels {
+namespace {
+
+using core::DType;
+
+// An odd number of elements, so that views start anywhere but on a vector's boundary.
+constexpr std::size_t kGuardElements = 37;
+constexpr std::byte kPoison{0xA5};
+
+void put(const View& view, std::int64_t i, double value) {
+  switch (view.dtype()) {
+    case DType::i32:
+      view.as<std::int32_t>()[i] = static_cast<std::int32_t>(value);
+      break;
+    case DType::bf16:
+      view.as<core::BFloat16>()[i] = core::to_bf16(static_cast<float>(value));
+      break;
+    case DType::f32:
+      view.as<float>()[i] = static_cast<float>(value);
+      break;
+    // The reference starts from the product's numbers, so it gets what a float holds.
+    case DType::f64:
+      view.as<double>()[i] = static_cast<double>(static_cast<float>(value));
+      break;
+    default:
+      FAIL() << "no test operand has this type";
+  }
+}
+
+}  // namespace
+
+DType Operands::real() const {
+  return side_ == Side::product ? DType::f32 : DType::f64;
+}
+
+Operands::Value Operands::uniform(float low, float high) const {
+  const auto number = static_cast<std::uint32_t>(operands_.size());
+  return [this, number, low, high](std::int64_t i) {
+    const core::PhiloxBlock words =
+        core::philox(seed_, core::RandomUse::test, {number, static_cast<std::uint32_t>(i), 0, 0});
+    return static_cast<double>(low + (high - low) * core::uniform_float(words[0]));
+  };
+}
+
+View Operands::add(const char* name, bool is_written, DType type, Shape shape, const Value& value) {
+  Operand& operand = operands_.emplace_back();
+  operand.name = name;
+  operand.is_written = is_written;
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape) count *= size;
+  const std::size_t guard = kGuardElements * core::size_of(type);
+  const std::size_t bytes = static_cast<std::size_t>(count) * core::size_of(type);
+  operand.memory.assign(bytes + 2 * guard, kPoison);
+  operand.view = View(operand.memory.data() + guard, type, shape, core::kCpu);
+  for (std::int64_t i = 0; i < count; ++i) put(operand.view, i, value(i));
+  operand.before = operand.memory;
+  return operand.view;
+}
+
+ConstView Operands::in(const char* name, Shape shape, float low, float high) {
+  return add(name, false, real(), shape, uniform(low, high));
+}
+
+ConstView Operands::index(const char* name, Shape shape, std::int32_t limit) {
+  const Value value = uniform(0.0F, 1.0F);
+  return add(name, false, DType::i32, shape,
+             [&](std::int64_t i) { return std::min(value(i) * limit, limit - 1.0); });
+}
+
+ConstView Operands::values(const char* name, Shape shape, const std::vector<double>& values) {
+  return add(name, false, real(), shape,
+             [&](std::int64_t i) { return values.at(static_cast<std::size_t>(i)); });
+}
+
+ConstView Operands::whole(const char* name, const std::vector<std::int32_t>& values) {
+  return add(name, false, DType::i32, {static_cast<std::int64_t>(values.size())},
+             [&](std::int64_t i) { return values.at(static_cast<std::size_t>(i)); });
+}
+
+ConstView Operands::half(const char* name, Shape shape) {
+  return add(name, false, DType::bf16, shape, uniform(-1.0F, 1.0F));
+}
+
+View Operands::out(const char* name, Shape shape) {
+  return add(name, true, real(), shape,
+             [](std::int64_t) { return std::numeric_limits<double>::quiet_NaN(); });
+}
+
+View Operands::out_whole(const char* name, Shape shape) {
+  return add(name, true, DType::i32, shape, [](std::int64_t) { return -1.0; });
+}
+
+View Operands::out_half(const char* name, Shape shape) {
+  return add(name, true, DType::bf16, shape,
+             [](std::int64_t) { return std::numeric_limits<double>::quiet_NaN(); });
+}
+
+View Operands::inout(const char* name, Shape shape, float low, float high) {
+  return add(name, true, real(), shape, uniform(low, high));
+}
+
+View Operands::totals(const char* name, std::int64_t count) {
+  return add(name, true, DType::f64, {count}, uniform(-1.0F, 1.0F));
+}
+
+void Operands::allow(const char* name, reference::Tolerance tolerance) {
+  allowed_.emplace_back(name, tolerance);
+}
+
+reference::Tolerance Operands::tolerance_of(const std::string& name,
+                                            reference::Tolerance otherwise) const {
+  for (const auto& [operand, tolerance] : allowed_) {
+    if (operand == name) return tolerance;
+  }
+  return otherwise;
+}
+
+View Operands::written(const std::string& name) const {
+  for (const Operand& operand : operands_) {
+    if (operand.name == name && operand.is_written) return operand.view;
+  }
+  ADD_FAILURE() << "no written operand " << name;
+  return {};
+}
+
+void Operands::expect_untouched() const {
+  for (const Operand& operand : operands_) {
+    const std::size_t guard = kGuardElements * core::size_of(operand.view.dtype());
+    const auto is_poison = [](std::byte byte) { return byte == kPoison; };
+    const auto begin = operand.memory.begin();
+    EXPECT_TRUE(std::all_of(begin, begin + static_cast<std::ptrdiff_t>(guard), is_poison))
+        << operand.name << ": written before its first element";
+    EXPECT_TRUE(std::all_of(operand.memory.end() - static_cast<std::ptrdiff_t>(guard),
+                            operand.memory.end(), is_poison))
+        << operand.name << ": written past its last element";
+    EXPECT_TRUE(operand.is_written || operand.memory == operand.before)
+        << operand.name << ": an input was changed";
+  }
+}
+
+void Operands::expect_same(const Operands& reference, reference::Tolerance tolerance) const {
+  ASSERT_EQ(operands_.size(), reference.operands_.size());
+  for (std::size_t i = 0; i < operands_.size(); ++i) {
+    const Operand& mine = operands_.at(i);
+    if (!mine.is_written) continue;
+    reference::expect_close(ConstView(mine.view), ConstView(reference.operands_.at(i).view),
+                            tolerance_of(mine.name, tolerance), mine.name);
+  }
+  EXPECT_EQ(state.skipped, reference.state.skipped);
+}
+
+void Operands::expect_same_bits(const Operands& other) const {
+  ASSERT_EQ(operands_.size(), other.operands_.size());
+  for (std::size_t i = 0; i < operands_.size(); ++i) {
+    EXPECT_TRUE(operands_.at(i).memory == other.operands_.at(i).memory)
+        << operands_.at(i).name << ": other bits with another number of threads";
+  }
+}
+
+Ops& ops_with_one_thread() {
+  static const std::unique_ptr<Ops> ops = make_cpu_ops(1);
+  return *ops;
+}
+
+Ops& ops_with_three_threads() {
+  static const std::unique_ptr<Ops> ops = make_cpu_ops(3);
+  return *ops;
+}
+
+}  // namespace epi::kernels

@@ -1,0 +1,208 @@
+// Every op against the reference in double. The table below is compared with ops.hpp, so an op
+// without a test can't exist.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <regex>
+#include <set>
+
+#include "core/bf16.hpp"
+#include "core/files.hpp"
+#include "kernels/op_cases.hpp"
+#include "kernels/operands.hpp"
+#include "reference/reference.hpp"
+
+namespace epi::kernels {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+struct OpTest {
+  const char* op;
+  void (*check)();
+};
+
+/// Windows and masks are integers: their truth is hand-made, not a formula in double.
+void check_assemble() {
+  const std::filesystem::path folder = std::filesystem::path(EPI_SOURCE_DIR) / "tests/kernels";
+  EXPECT_TRUE(std::filesystem::exists(folder / "assemble_test.cpp"));
+}
+
+constexpr std::array<OpTest, 20> kOpTests{{
+    {"assemble", check_assemble},
+    {"embed", check_embed},
+    {"embed_grad", check_embed_grad},
+    {"linear", check_linear},
+    {"linear_grad_input", check_linear_grad_input},
+    {"linear_grad_weight", check_linear_grad_weight},
+    {"attend", check_attend},
+    {"attend_grad", check_attend_grad},
+    {"add_norm", check_add_norm},
+    {"add_norm_grad", check_add_norm_grad},
+    {"gather_rows", check_gather_rows},
+    {"scatter_rows", check_scatter_rows},
+    {"activate", check_activate},
+    {"activate_grad", check_activate_grad},
+    {"class_loss", check_class_loss},
+    {"value_loss", check_value_loss},
+    {"combine", check_combine},
+    {"convert", check_convert},
+    {"sum_squares", check_sum_squares},
+    {"update", check_update},
+}};
+
+class EveryOp : public testing::TestWithParam<OpTest> {};
+
+TEST_P(EveryOp, any_size_agrees_with_the_reference) {
+  GetParam().check();
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, testing::ValuesIn(kOpTests),
+                         [](const auto& test) { return test.param.op; });
+
+TEST(OpTable, compared_with_the_header_has_every_op) {
+  const std::string header =
+      core::read_text(std::filesystem::path(EPI_SOURCE_DIR) / "src/kernels/ops.hpp");
+  const std::regex pure_virtual(R"(virtual void do_(\w+)\()");
+  std::set<std::string> declared;
+  for (std::sregex_iterator it(header.begin(), header.end(), pure_virtual), end; it != end; ++it) {
+    declared.insert((*it)[1]);
+  }
+  std::set<std::string> tested;
+  for (const OpTest& test : kOpTests) tested.insert(test.op);
+  EXPECT_EQ(declared, tested);
+}
+
+// --- what no formula covers
+
+TEST(ClassLoss, unused_slot_with_nan_logits_gets_gradient_zero_and_counts_nowhere) {
+  Stream stream(core::kCpu);
+  std::vector<float> logits{1, 2, 3, kNan, kInf, kNan};
+  std::vector<std::int32_t> labels{0, 1};
+  std::vector<float> weights{1, 0};
+  std::vector<double> totals{0, 0, 0};
+  StepState state;
+  state.loss_scale = {1, 1, 1};
+  ops_with_one_thread().class_loss({.logits = View(logits.data(), {2, 3}),
+                                    .labels = ConstView(labels.data(), {2}),
+                                    .weights = ConstView(weights.data(), {2}),
+                                    .term = LossTerm::dna,
+                                    .state = &state,
+                                    .totals = View(totals.data(), {3}),
+                                    .row_loss = {},
+                                    .predicted = {}},
+                                   stream);
+  EXPECT_EQ(std::vector<float>(logits.begin() + 3, logits.end()), std::vector<float>({0, 0, 0}));
+  EXPECT_NEAR(totals[0], std::log(1 + std::exp(1.0) + std::exp(2.0)), 1e-6);
+  EXPECT_EQ(totals[1], 1.0);
+  EXPECT_EQ(totals[2], 0.0);
+}
+
+TEST(ClassLoss, nan_logit_in_a_used_row_shows_in_the_loss) {
+  Stream stream(core::kCpu);
+  for (std::size_t where = 0; where < 40; ++where) {
+    std::vector<float> logits(40, 0.5F);
+    logits[where] = kNan;
+    std::int32_t label = 3;
+    float weight = 1;
+    std::vector<double> totals{0, 0, 0};
+    StepState state;
+    ops_with_one_thread().class_loss({.logits = View(logits.data(), {1, 40}),
+                                      .labels = ConstView(&label, {1}),
+                                      .weights = ConstView(&weight, {1}),
+                                      .term = LossTerm::dna,
+                                      .state = &state,
+                                      .totals = View(totals.data(), {3}),
+                                      .row_loss = {},
+                                      .predicted = {}},
+                                     stream);
+    EXPECT_TRUE(std::isnan(totals[0])) << where;
+  }
+}
+
+TEST(ClassLoss, tie_predicts_the_lowest_index) {
+  Stream stream(core::kCpu);
+  std::vector<float> logits(50, 1.0F);
+  logits[0] = 0.0F;
+  std::int32_t label = 1;
+  std::int32_t predicted = -1;
+  float weight = 1;
+  std::vector<double> totals{0, 0, 0};
+  StepState state;
+  ops_with_one_thread().class_loss({.logits = View(logits.data(), {1, 50}),
+                                    .labels = ConstView(&label, {1}),
+                                    .weights = ConstView(&weight, {1}),
+                                    .term = LossTerm::dna,
+                                    .state = &state,
+                                    .totals = View(totals.data(), {3}),
+                                    .row_loss = {},
+                                    .predicted = View(&predicted, {1})},
+                                   stream);
+  EXPECT_EQ(predicted, 1);
+  EXPECT_EQ(totals[2], 1.0);
+}
+
+TEST(SumSquares, non_finite_element_makes_the_sum_non_finite) {
+  Stream stream(core::kCpu);
+  for (const float bad : {kNan, kInf, -kInf}) {
+    for (const std::size_t where : {0U, 17U, 31U, 32U, 40000U, 69999U}) {
+      std::vector<float> values(70000, 0.25F);
+      values[where] = bad;
+      double sum = 0.0;
+      ops_with_three_threads().sum_squares({ConstView(values.data(), {70000}), View(&sum, {1})},
+                                           stream);
+      EXPECT_FALSE(std::isfinite(sum)) << bad << " at " << where;
+    }
+  }
+}
+
+TEST(Update, non_finite_gradient_norm_leaves_everything_and_says_so) {
+  Stream stream(core::kCpu);
+  for (const double bad :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    std::vector<float> p{1, 2}, g{kNan, 1}, m{3, 4}, v{5, 6};
+    const std::vector<ParameterSlice> slices{{.offset = 0, .size = 2, .decay = true}};
+    StepState state;
+    state.learning_rate = 0.1F;
+    state.gradient_sum_squares = bad;
+    const UpdateArgs args{.slices = slices,
+                          .parameters = View(p.data(), {2}),
+                          .gradients = ConstView(g.data(), {2}),
+                          .moment1 = View(m.data(), {2}),
+                          .moment2 = View(v.data(), {2}),
+                          .state = &state};
+    ops_with_one_thread().update(args, stream);
+    EXPECT_EQ(state.skipped, 1);
+    EXPECT_EQ(p, std::vector<float>({1, 2}));
+    EXPECT_EQ(m, std::vector<float>({3, 4}));
+    EXPECT_EQ(v, std::vector<float>({5, 6}));
+  }
+}
+
+TEST(Convert, special_values_keep_their_meaning) {
+  Stream stream(core::kCpu);
+  // 1 + 2^-8 is halfway: to even, down; 1 + 3 * 2^-8 halfway: to even, up.
+  std::vector<float> in{0.0F, -0.0F, kInf, -kInf, kNan, 1.00390625F, 1.01171875F, 3.4e38F, 1e-40F};
+  std::vector<core::BFloat16> half(in.size());
+  std::vector<float> back(in.size());
+  const auto count = static_cast<std::int64_t>(in.size());
+  ops_with_one_thread().convert({ConstView(in.data(), {count}), View(half.data(), {count})},
+                                stream);
+  ops_with_one_thread().convert({ConstView(half.data(), {count}), View(back.data(), {count})},
+                                stream);
+  EXPECT_EQ(half[0].bits, 0x0000U);
+  EXPECT_EQ(half[1].bits, 0x8000U);
+  EXPECT_EQ(back[2], kInf);
+  EXPECT_EQ(back[3], -kInf);
+  EXPECT_TRUE(std::isnan(back[4]));
+  EXPECT_EQ(back[5], 1.0F);
+  EXPECT_EQ(back[6], 1.015625F);
+  EXPECT_EQ(back[7], kInf) << "above the largest bf16";
+  EXPECT_EQ(back[8], 0x1p-133F) << "the smallest subnormal number, not 0";
+}
+
+}  // namespace
+}  // namespace epi::kernels
