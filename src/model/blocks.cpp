@@ -1,3 +1,4 @@
+// Each of these is one op call; they exist so that layers and heads read as mathematics.
 #include "model/blocks.hpp"
 
 namespace epi::model {

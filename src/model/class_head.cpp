@@ -1,3 +1,4 @@
+// See the header. Buffers of the backward pass are reused as soon as their last reader is done.
 #include "model/class_head.hpp"
 
 namespace epi::model {

@@ -1,3 +1,5 @@
+// See the header. Each layer reads the output of the one before in place, so that output is also
+// what backward needs as the layer's input.
 #include "model/encoder.hpp"
 
 namespace epi::model {
@@ -34,11 +36,16 @@ kernels::Dropout Encoder::dropout(const Pass& pass) const {
           .site = static_cast<std::uint32_t>(DropoutSite::embeddings)};
 }
 
+std::array<kernels::EmbedTable, kernels::kMaxEmbedTables> Encoder::tables(const EncoderInput& input,
+                                                                          const Pass& pass) const {
+  return {{{words_.of(pass.parameters), input.token_ids.reshape({input.token_ids.size()})},
+           {types_.of(pass.parameters), input.type_ids.reshape({input.type_ids.size()})},
+           {positions_.of(pass.parameters), {}}}};
+}
+
 void Encoder::embed(const EncoderInput& input, const Pass& pass) {
   kernels::EmbedArgs args;
-  args.tables[0] = {words_.of(pass.parameters), input.token_ids.reshape({input.token_ids.size()})};
-  args.tables[1] = {types_.of(pass.parameters), input.type_ids.reshape({input.type_ids.size()})};
-  args.tables[2] = {positions_.of(pass.parameters), {}};
+  args.tables = tables(input, pass);
   args.gamma = norm_.gamma.of(pass.parameters);
   args.beta = norm_.beta.of(pass.parameters);
   args.epsilon = epsilon_;
@@ -53,9 +60,7 @@ void Encoder::embed(const EncoderInput& input, const Pass& pass) {
 void Encoder::embed_grad(const EncoderInput& input, kernels::Write word_gradient,
                          const Pass& pass) {
   kernels::EmbedGradArgs args;
-  args.tables[0] = {words_.of(pass.parameters), input.token_ids.reshape({input.token_ids.size()})};
-  args.tables[1] = {types_.of(pass.parameters), input.type_ids.reshape({input.type_ids.size()})};
-  args.tables[2] = {positions_.of(pass.parameters), {}};
+  args.tables = tables(input, pass);
   args.gamma = norm_.gamma.of(pass.parameters);
   args.dropout = dropout(pass);
   args.state = pass.state;

@@ -2,6 +2,7 @@
 // hidden states and leave their gradient with it, so pre-training and fine-tuning share it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -44,6 +45,8 @@ class Encoder {
 
  private:
   [[nodiscard]] kernels::Dropout dropout(const Pass& pass) const;
+  [[nodiscard]] std::array<kernels::EmbedTable, kernels::kMaxEmbedTables> tables(
+      const EncoderInput& input, const Pass& pass) const;
   void embed(const EncoderInput& input, const Pass& pass);
   void embed_grad(const EncoderInput& input, kernels::Write word_gradient, const Pass& pass);
 

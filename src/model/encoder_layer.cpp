@@ -1,3 +1,5 @@
+// See the header. Backward runs the two sublayers from the end; the gradients of the residual and
+// of the branch meet by writing one and adding the other.
 #include "model/encoder_layer.hpp"
 
 namespace epi::model {
@@ -30,20 +32,29 @@ EncoderLayer::EncoderLayer(const ModelConfig& config, const BatchShape& shape, s
       heads_(config.heads),
       epsilon_(config.epsilon),
       activation_(config.activation) {
-  const std::int64_t b = shape.batch;
-  const std::int64_t t = shape.tokens;
+  add_parameters(config, "bert.encoder.layer." + std::to_string(index) + ".", table);
+  plan_activations(config, shape, workspace);
+}
+
+void EncoderLayer::add_parameters(const ModelConfig& config, const std::string& prefix,
+                                  ParameterTable& table) {
   const std::int64_t h = config.hidden;
   const std::int64_t i = config.intermediate;
-  const std::string prefix = "bert.encoder.layer." + std::to_string(index) + ".";
-
   qkv_ = add_query_key_value(table, prefix + "attention.self.", h);
   attention_dense_ = add_dense(table, prefix + "attention.output.dense", h, h);
   attention_end_.norm = add_norm(table, prefix + "attention.output.LayerNorm", h);
+  attention_end_.site = DropoutSite::attention_output;
   intermediate_dense_ = add_dense(table, prefix + "intermediate.dense", i, h);
   output_dense_ = add_dense(table, prefix + "output.dense", h, i);
   output_end_.norm = add_norm(table, prefix + "output.LayerNorm", h);
-
   output_end_.site = DropoutSite::feed_forward_output;
+}
+
+void EncoderLayer::plan_activations(const ModelConfig& config, const BatchShape& shape,
+                                    Workspace& workspace) {
+  const std::int64_t b = shape.batch;
+  const std::int64_t t = shape.tokens;
+  const std::int64_t h = config.hidden;
   for (AddNorm* end : {&attention_end_, &output_end_}) {
     end->sum = workspace.add({b, t, h});
     end->mean = workspace.add({b * t});
@@ -53,8 +64,8 @@ EncoderLayer::EncoderLayer(const ModelConfig& config, const BatchShape& shape, s
   lse_ = workspace.add({b, heads_, t});
   context_ = workspace.add({b, t, h});
   attention_output_ = workspace.add({b, t, h});
-  pre_activation_ = workspace.add({b * t, i});
-  intermediate_ = workspace.add({b * t, i});
+  pre_activation_ = workspace.add({b * t, config.intermediate});
+  intermediate_ = workspace.add({b * t, config.intermediate});
   output_ = workspace.add({b, t, h});
 }
 

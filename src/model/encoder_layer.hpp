@@ -5,6 +5,9 @@
 //   y   = LayerNorm(a + dropout(gelu(a W1^T + b) W2^T + b))
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include "model/blocks.hpp"
 #include "model/model_config.hpp"
 
@@ -47,6 +50,8 @@ class EncoderLayer {
     core::View mean, rstd;  ///< [B*T]
   };
 
+  void add_parameters(const ModelConfig& config, const std::string& prefix, ParameterTable& table);
+  void plan_activations(const ModelConfig& config, const BatchShape& shape, Workspace& workspace);
   void forward_add_norm(kernels::Ops& ops, const AddNorm& part, const core::ConstView& residual,
                         const core::View& out, const Pass& pass) const;
   /// Gradient of the residual into `dresidual`; returns the view that holds the gradient of x.
@@ -58,8 +63,8 @@ class EncoderLayer {
   /// From there to the gradient of the input, in scratch.dout.
   void backward_attention(kernels::Ops& ops, const core::ConstView& input,
                           const LayerScratch& scratch, const Pass& pass);
-  /// From the gradient of the feed-forward activations, given as dy of the second matrix, to that
-  /// of their pre-activation; writes the first bias' gradient where the epilogue yields it.
+  /// `dy` is the gradient of the second matrix's output; writes that of the pre-activation into
+  /// `dintermediate`, and the gradients of the first matrix and its bias.
   void backward_intermediate(kernels::Ops& ops, const core::View& dy,
                              const core::View& dintermediate, const Pass& pass);
   [[nodiscard]] kernels::Dropout dropout(DropoutSite site, const Pass& pass) const;

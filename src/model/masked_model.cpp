@@ -1,3 +1,5 @@
+// Composes encoder and heads. The order of construction is the order of the flat block, and
+// backward runs against it, so "gradients from here on are done" is one falling number.
 #include "model/masked_model.hpp"
 
 #include <optional>

@@ -25,7 +25,8 @@ struct Batch {
   core::Tensor state_rows, state_labels, state_weights;  ///< [B, Ms]; absent with Ms = 0
 };
 
-/// Where losses go. Absent views are not written.
+/// Where losses go. Totals are needed for each objective of the batch shape; the rest may be
+/// absent.
 struct LossOutputs {
   core::View dna_totals{}, state_totals{};         ///< f64 [3] +=, see ClassLossArgs::totals
   core::View dna_row_loss{}, dna_predicted{};      ///< [B*Md]

@@ -1,3 +1,4 @@
+// See the header. Every refusal names the size, its value and what it must be.
 #include "model/model_config.hpp"
 
 #include <fmt/format.h>

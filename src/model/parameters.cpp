@@ -1,3 +1,4 @@
+// See the header. Initial values are plain arithmetic on counter-based random words.
 #include "model/parameters.hpp"
 
 #include <fmt/format.h>
