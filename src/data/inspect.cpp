@@ -117,17 +117,25 @@ void describe_contigs(const Inspection& in, std::vector<std::string>& out) {
   for (std::size_t i = 0; i < in.manifest.contigs.size(); ++i) out.push_back(contig_line(in, i));
 }
 
+std::size_t longest_name(const Manifest& manifest) {
+  std::size_t longest = 4;
+  for (const Cell& cell : manifest.cells) longest = std::max(longest, cell.name.size());
+  return longest;
+}
+
 void describe_cells(const Inspection& in, std::vector<std::string>& out) {
-  std::string header = fmt::format("{:<12} {:<28} {:>9} {:>9}", "cell", "name", "split", "missing");
+  const std::size_t name_width = longest_name(in.manifest);
+  std::string header =
+      fmt::format("{:<12} {:<{}} {:>9} {:>9}", "cell", "name", name_width, "split", "missing");
   for (const Contig& contig : in.manifest.contigs) header += fmt::format(" {:>12}", contig.name);
   out.push_back(header);
   for (std::size_t c = 0; c < in.manifest.cells.size(); ++c) {
     const Cell& cell = in.manifest.cells[c];
     const auto all = std::accumulate(in.bins[c].begin(), in.bins[c].end(), std::int64_t{0});
-    std::string line =
-        fmt::format("{:<12} {:<28} {:>9} {:>8.1f}%", cell.id, cell.name, name_of(cell.split),
-                    100.0 * static_cast<double>(in.bins[c][0]) /
-                        static_cast<double>(std::max<std::int64_t>(all, 1)));
+    std::string line = fmt::format("{:<12} {:<{}} {:>9} {:>8.1f}%", cell.id, cell.name, name_width,
+                                   name_of(cell.split),
+                                   100.0 * static_cast<double>(in.bins[c][0]) /
+                                       static_cast<double>(std::max<std::int64_t>(all, 1)));
     for (std::size_t i = 0; i < in.manifest.contigs.size(); ++i) {
       line += fmt::format(" {:>12}", role(in, cell, i));
     }
