@@ -1,3 +1,5 @@
+// toml++ behind our own words: every error of the parser becomes ConfigError "FILE:LINE: ...", and
+// what was asked for is remembered, to refuse unknown keys and to print the resolved configuration.
 #include "core/config.hpp"
 
 #include <fmt/format.h>

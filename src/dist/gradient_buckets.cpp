@@ -1,3 +1,4 @@
+// The buckets are planned once; a step walks through them with the falling offset of backward.
 #include "dist/gradient_buckets.hpp"
 
 #include <algorithm>

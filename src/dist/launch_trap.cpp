@@ -1,3 +1,4 @@
+// Reads only what launchers set for every process they start; see the header for whom to believe.
 #include "dist/launch_trap.hpp"
 
 #include <fmt/format.h>

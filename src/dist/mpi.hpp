@@ -10,7 +10,7 @@ namespace epi::dist {
 
 /// How ranks of one host sum. Between hosts it is always messages.
 enum class HostExchange : std::uint8_t {
-  shared_memory,  ///< an MPI shared window, summed by our own code: 4 times faster than messages
+  shared_memory,  ///< an MPI shared window, summed by our own code in rank order
   messages,       ///< MPI's own reductions: where /dev/shm is too small, and to test that path
 };
 

@@ -1,3 +1,5 @@
+// Blocks that fit the first cache, one rank after the other: the inner loop is plain enough for the
+// compiler to vectorise, and memory bound anyway.
 #include "dist/ordered_reduce.hpp"
 
 #include <algorithm>

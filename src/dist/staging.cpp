@@ -1,3 +1,4 @@
+// Device to host and back through a stream of its own: waits, so the caller needs no event.
 #include "dist/staging.hpp"
 
 namespace epi::dist {

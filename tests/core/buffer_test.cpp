@@ -47,6 +47,9 @@ TEST(Buffer_viewTooLarge, isABrokenPromise) {
 }
 
 TEST(Buffer_tooLarge, isADeviceErrorWithTheSize) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers end the program instead; the release preset runs this";
+#endif
   const std::size_t petabyte = std::size_t{1} << 50U;
   EXPECT_THROW(Buffer(kCpu, petabyte), DeviceError);
 }
