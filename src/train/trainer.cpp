@@ -53,6 +53,7 @@ class Run {
  private:
   void open_data();
   void build();
+  void check_slots() const;
   void open_folder();
   void take_up();
   void open_metrics();
@@ -137,10 +138,28 @@ void Run::build() {
   model_.check();
   ops_ = kernels::make_cpu_ops(config_.train.threads);
   stream_.emplace(ops_->device());
+  check_slots();
   step_.emplace(StepSetup{config_, model_, corpus_, *order_, *ops_, world_, *stream_});
   if (!valid_) return;
   validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, corpus_, *ops_, step_->model(),
                                     world_, *stream_});
+}
+
+// Rates and lengths that leave an objective without a single target are a mistake.
+void Run::check_slots() const {
+  const model::BatchShape shape = batch_shape(config_, corpus_.bin_bp);
+  if (config_.dna_weight > 0.0 && shape.dna_slots == 0) {
+    throw core::ConfigError(fmt::format(
+        "mask.dna_rate = {} of a window of {} tokens is less than one target: raise it, "
+        "or lengthen tokens.length",
+        config_.masks.dna_rate, config_.tokens.length));
+  }
+  if (config_.state_weight > 0.0 && shape.state_slots == 0) {
+    throw core::ConfigError(fmt::format(
+        "mask.state_rate = {} of a window of {} bp is less than one bin of {} bp: raise it, "
+        "lengthen tokens.length, or set objective.state_weight = 0",
+        config_.masks.state_rate, config_.tokens.window_bp(), corpus_.bin_bp));
+  }
 }
 
 // The writer's part of starting: the lock, what is there already, the configuration.
@@ -283,12 +302,13 @@ void Run::give_up_if_poisoned(const StepReport& report) {
   event("skip", {{"in_row", std::int64_t{skipped_in_row_}}, {"loss", report.loss}});
   if (skipped_in_row_ < kMaxSkippedInRow) return;
   event("give_up", {{"reason", "non-finite gradients"}});
-  throw core::NumericError(fmt::format(
+  const std::string message = fmt::format(
       "{} steps in a row had a gradient that is not finite (last: step {}, loss {}): try a lower "
       "optimizer.learning_rate or a longer schedule.warmup_steps; {}",
       skipped_in_row_, report.step, report.loss,
       saved_at_ >= 0 ? fmt::format("the checkpoint of step {} is intact", saved_at_)
-                     : std::string("no checkpoint was written yet")));
+                     : std::string("no checkpoint was written yet"));
+  dist::agree(world_, [&] { throw core::NumericError(message); });
 }
 
 void Run::evaluate() {

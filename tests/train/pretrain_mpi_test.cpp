@@ -1,0 +1,55 @@
+// A run under mpirun against the same run of one process: the same losses, the same weights.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+
+#include "dist/mpi.hpp"
+#include "train/tiny_run.hpp"
+
+namespace epi::train {
+namespace {
+
+// googletest makes the test objects; main lends them the runtime.
+dist::MpiRuntime* runtime = nullptr;
+
+// One folder for all ranks, named by rank 0.
+std::string common_folder(dist::Communicator& world) {
+  return world.gather_text(
+      (fs::path(testing::TempDir()) / ("epitrain-mpi-" + std::to_string(getpid()))).string())[0];
+}
+
+TEST(PretrainMpi_anyRanks, sameLossesAsOneProcess) {
+  const std::unique_ptr<dist::Communicator> world = runtime->world();
+  const fs::path folder = common_folder(*world);
+  const bool first = world->rank() == 0;
+  if (first) write_tiny_store(folder / "store");
+  world->barrier();
+  RunConfig config = tiny_config(folder / "store");
+  config.train.steps = 50;
+  const core::Log log;
+  const StopRequest stop;
+  const RunResult result = pretrain(config, {folder / "world"}, *world, log, stop);
+  EXPECT_EQ(result.step, 50);
+  if (first) {
+    const RunResult solo = run_solo(config, folder / "solo");
+    const std::vector<double> truth = metrics_column(folder / "solo", kLossColumn);
+    const std::vector<double> loss = metrics_column(folder / "world", kLossColumn);
+    ASSERT_EQ(loss.size(), 50U);
+    for (std::size_t i = 0; i < loss.size(); ++i) EXPECT_NEAR(loss[i], truth[i], 1e-5 * truth[i]);
+    EXPECT_NEAR(result.validation->dna.nll, solo.validation->dna.nll,
+                1e-4 * solo.validation->dna.nll);
+    fs::remove_all(folder);
+  }
+  world->barrier();
+}
+
+}  // namespace
+}  // namespace epi::train
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  epi::dist::MpiRuntime mpi(argc, argv);
+  epi::train::runtime = &mpi;
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,307 @@
+// Whole runs on a tiny store: any number of ranks, stop and resume, damage, numbers that are not
+// finite, settings that changed.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+#include "core/error.hpp"
+#include "train/checkpoint.hpp"
+#include "train/run_folder.hpp"
+#include "train/safetensors.hpp"
+#include "train/tiny_run.hpp"
+
+namespace epi::train {
+namespace {
+
+class Pretrain : public testing::Test {
+ protected:
+  Pretrain() : folder_("pretrain"), store_(folder_.path() / "store") { write_tiny_store(store_); }
+  [[nodiscard]] fs::path run(const std::string& name) const { return folder_.path() / name; }
+  [[nodiscard]] RunConfig config() const { return tiny_config(store_); }
+
+ private:
+  TestFolder folder_;
+  fs::path store_;
+};
+
+RunResult run_on_threads(int ranks, const RunConfig& config, const fs::path& out) {
+  RunResult result;
+  dist::run_threads(ranks, [&](dist::Communicator& world) {
+    const core::Log log;
+    const StopRequest stop;
+    const RunResult mine = pretrain(config, {out}, world, log, stop);
+    if (world.rank() == 0) result = mine;
+  });
+  return result;
+}
+
+std::vector<float> weights(const fs::path& run, int step) {
+  const SafetensorsFile file =
+      SafetensorsFile::open(checkpoint_path(run, step) / "model.safetensors");
+  std::vector<float> all;
+  for (const TensorEntry& entry : file.entries()) {
+    std::vector<float> values((entry.end - entry.begin) / sizeof(float));
+    file.read(entry.name, entry.shape,
+              core::View(values.data(), {static_cast<std::int64_t>(values.size())}));
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+void expect_same_files(const fs::path& a, const fs::path& b) {
+  for (const char* file : {"model.safetensors", "optimizer.bin"}) {
+    EXPECT_TRUE(core::read_text(a / file) == core::read_text(b / file)) << file << " differs";
+  }
+}
+
+template <class Kind>
+std::string error_of(const RunConfig& config, const fs::path& out) {
+  try {
+    run_solo(config, out);
+  } catch (const Kind& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(Pretrain, FiftySteps_learnWhatTheStoreHolds) {
+  RunConfig c = config();
+  c.train.steps = 50;
+  const RunResult result = run_solo(c, run("a"));
+  EXPECT_EQ(result.step, 50);
+  EXPECT_FALSE(result.stopped);
+  const std::vector<double> loss = metrics_column(run("a"), kLossColumn);
+  ASSERT_EQ(loss.size(), 50U);
+  // At first every k-mer and state is alike to the model: ln(69) + ln(4) nats.
+  EXPECT_NEAR(loss.front(), std::log(69.0) + std::log(4.0), 0.15);
+  EXPECT_LT(loss.back(), loss.front() - 0.3);
+  ASSERT_TRUE(result.validation);
+  EXPECT_EQ(result.validation->samples, 12);
+  EXPECT_LT(result.validation->dna.loss(), std::log(69.0) - 0.1);
+  EXPECT_LT(result.timings.share(Part::assemble), 0.5);
+  EXPECT_GT(result.tokens_per_s, 0.0);
+}
+
+TEST_F(Pretrain, OneTwoAndFourRanks_sameLossesAndWeights) {
+  RunConfig c = config();
+  c.train.steps = 50;
+  c.evaluate_every = 25;
+  const RunResult one = run_solo(c, run("1"));
+  const std::vector<double> truth = metrics_column(run("1"), kLossColumn);
+  const std::vector<float> w1 = weights(run("1"), 50);
+  const float largest =
+      std::abs(*std::ranges::max_element(w1, {}, [](float x) { return std::abs(x); }));
+  for (const int ranks : {2, 4}) {
+    const fs::path out = run(std::to_string(ranks));
+    const RunResult result = run_on_threads(ranks, c, out);
+    const std::vector<double> loss = metrics_column(out, kLossColumn);
+    ASSERT_EQ(loss.size(), truth.size());
+    for (std::size_t i = 0; i < loss.size(); ++i) {
+      ASSERT_NEAR(loss[i], truth[i], 1e-5 * truth[i]) << ranks << " ranks, step " << i + 1;
+    }
+    const std::vector<float> w = weights(out, 50);
+    ASSERT_EQ(w.size(), w1.size());
+    for (std::size_t i = 0; i < w.size(); ++i) ASSERT_NEAR(w[i], w1[i], 1e-4F * largest);
+    EXPECT_EQ(result.validation->samples, one.validation->samples);
+    EXPECT_EQ(result.validation->dna.targets, one.validation->dna.targets);
+    EXPECT_NEAR(result.validation->dna.nll, one.validation->dna.nll,
+                1e-4 * one.validation->dna.nll);
+  }
+}
+
+TEST_F(Pretrain, Resumed_endsWithTheSameBits) {
+  RunConfig c = config();
+  run_solo(c, run("whole"));
+  c.train.steps = 10;
+  run_solo(c, run("parts"));
+  c.train.steps = 20;
+  const RunResult result = run_solo(c, run("parts"));
+  EXPECT_EQ(result.first_step, 10);
+  EXPECT_EQ(result.step, 20);
+  expect_same_files(checkpoint_path(run("whole"), 20), checkpoint_path(run("parts"), 20));
+  EXPECT_EQ(metrics_column(run("whole"), kLossColumn), metrics_column(run("parts"), kLossColumn));
+  EXPECT_EQ(metrics_column(run("parts"), kStepColumn).size(), 20U);
+}
+
+TEST_F(Pretrain, CompleteRun_startedAgain_changesNothing) {
+  run_solo(config(), run("a"));
+  const std::string before = core::read_text(run("a") / "metrics.csv");
+  const RunResult again = run_solo(config(), run("a"));
+  EXPECT_EQ(again.step, 20);
+  EXPECT_EQ(again.first_step, 20);
+  EXPECT_EQ(core::read_text(run("a") / "metrics.csv"), before);
+}
+
+TEST_F(Pretrain, DamagedCheckpoint_resumesFromThePreviousOne) {
+  RunConfig c = config();
+  c.checkpoint_every = 8;
+  c.checkpoint_keep = 3;
+  run_solo(c, run("whole"));
+  c.train.steps = 16;
+  run_solo(c, run("parts"));
+  damage(checkpoint_path(run("parts"), 16) / "model.safetensors", 5000);
+  c.train.steps = 20;
+  const RunResult result = run_solo(c, run("parts"));
+  EXPECT_EQ(result.first_step, 8);
+  expect_same_files(checkpoint_path(run("whole"), 20), checkpoint_path(run("parts"), 20));
+  EXPECT_EQ(metrics_column(run("parts"), kStepColumn).size(), 20U);
+}
+
+TEST_F(Pretrain, OldCheckpoints_onlyTheNewestAreKept) {
+  RunConfig c = config();
+  c.checkpoint_every = 4;
+  c.checkpoint_keep = 2;
+  run_solo(c, run("a"));
+  EXPECT_TRUE(fs::exists(checkpoint_path(run("a"), 20)));
+  EXPECT_TRUE(fs::exists(checkpoint_path(run("a"), 16)));
+  EXPECT_FALSE(fs::exists(checkpoint_path(run("a"), 12)));
+}
+
+TEST_F(Pretrain, StopOnOneRank_stopsAllAtTheSameStepAndResumes) {
+  RunConfig c = config();
+  run_on_threads(2, c, run("whole"));
+  dist::run_threads(2, [&](dist::Communicator& world) {
+    const core::Log log;
+    StopRequest stop;
+    if (world.rank() == 1) stop.request(10);
+    const RunResult result = pretrain(c, {run("parts")}, world, log, stop);
+    EXPECT_TRUE(result.stopped);
+    EXPECT_EQ(result.step, 1);
+  });
+  EXPECT_TRUE(fs::exists(checkpoint_path(run("parts"), 1)));
+  const RunResult result = run_on_threads(2, c, run("parts"));
+  EXPECT_EQ(result.first_step, 1);
+  expect_same_files(checkpoint_path(run("whole"), 20), checkpoint_path(run("parts"), 20));
+}
+
+TEST_F(Pretrain, AbsurdLearningRate_givesUpAndKeepsTheLastGoodCheckpoint) {
+  RunConfig hot = config();
+  hot.schedule = {.kind = ScheduleKind::linear, .peak = 1e36, .warmup_steps = 0, .steps = 50};
+  hot.checkpoint_every = 1;
+  const std::string message = error_of<core::NumericError>(hot, run("b"));
+  EXPECT_NE(message.find("5 steps in a row"), std::string::npos) << message;
+  const std::vector<double> skipped = metrics_column(run("b"), kSkippedColumn);
+  ASSERT_GE(skipped.size(), 5U);
+  EXPECT_TRUE(std::all_of(skipped.end() - 5, skipped.end(), [](double x) { return x == 1.0; }));
+  const FoundCheckpoint after = find_checkpoint(run("b") / "checkpoints");
+  if (after.newest) {
+    for (const float w : weights(run("b"), static_cast<int>(after.newest->note.progress.step))) {
+      ASSERT_TRUE(std::isfinite(w));
+    }
+  }
+  EXPECT_NE(core::read_text(run("b") / "events.jsonl").find("give_up"), std::string::npos);
+}
+
+// A checkpoint whose weights are finite but so large that every gradient overflows.
+void poison(const fs::path& run, int step, const RunConfig& config) {
+  const Checkpoint checkpoint = open_checkpoint(checkpoint_path(run, step));
+  model::ModelConfig m = config.model;
+  m.num_states = kTinyStates;
+  const auto ops = kernels::make_cpu_ops(1);
+  const model::MaskedModel model(m, batch_shape(config, kTinyBinBp), *ops);
+  const std::int64_t size = model.table().block_size();
+  const core::Tensor p(core::DType::f32, {size}), m1(core::DType::f32, {size}),
+      m2(core::DType::f32, {size});
+  read_blocks(checkpoint, model.table(), {p, m1, m2});
+  for (const model::Parameter& parameter : model.table().parameters()) {
+    if (parameter.initial != model::Initial::ones) continue;
+    std::fill_n(p.as<float>() + parameter.offset, parameter.size, 3e38F);
+  }
+  write_checkpoint(run / "checkpoints", checkpoint.note, model.table(), {p, m1, m2});
+}
+
+TEST_F(Pretrain, PoisonedWeights_fiveSkipsThenNumericErrorOnAllRanks) {
+  RunConfig c = config();
+  c.train.steps = 4;
+  run_solo(c, run("a"));
+  poison(run("a"), 4, c);
+  c.train.steps = 20;
+  c.checkpoint_every = 1;
+  std::mutex mutex;
+  int failures = 0;
+  dist::run_threads(2, [&](dist::Communicator& world) {
+    const core::Log log;
+    const StopRequest stop;
+    try {
+      pretrain(c, {run("a")}, world, log, stop);
+    } catch (const core::NumericError&) {
+      const std::lock_guard lock(mutex);
+      ++failures;
+    }
+  });
+  EXPECT_EQ(failures, 2);
+  const std::vector<double> skipped = metrics_column(run("a"), kSkippedColumn);
+  EXPECT_EQ(skipped, (std::vector<double>{0, 0, 0, 0, 1, 1, 1, 1, 1}));
+  EXPECT_TRUE(fs::exists(checkpoint_path(run("a"), 4)));
+  EXPECT_FALSE(fs::exists(checkpoint_path(run("a"), 5)));
+}
+
+TEST_F(Pretrain, ChangedMathematics_isRefusedByName) {
+  RunConfig c = config();
+  c.train.steps = 4;
+  run_solo(c, run("a"));
+  c.masks.dna_rate = 0.25F;
+  c.train.steps = 8;
+  const std::string message = error_of<core::ConfigError>(c, run("a"));
+  EXPECT_NE(message.find("mask.dna_rate was 0.15"), std::string::npos) << message;
+  EXPECT_NE(message.find("0.25 now"), std::string::npos) << message;
+}
+
+TEST_F(Pretrain, OtherStore_isRefused) {
+  RunConfig c = config();
+  c.train.steps = 4;
+  run_solo(c, run("a"));
+  const fs::path other = run("other-store");
+  write_tiny_store(other);
+  data::Manifest manifest = data::read_manifest(other);
+  manifest.command = "another one";
+  core::write_durably(other / data::kManifestName, std::string_view(data::to_json(manifest)));
+  c.store = other.string();
+  EXPECT_NE(error_of<core::ConfigError>(c, run("a")).find("not the store"), std::string::npos);
+}
+
+TEST_F(Pretrain, RanksThatDoNotDivide_failOnAllWithTheDivisors) {
+  const RunConfig c = config();
+  std::mutex mutex;
+  int failures = 0;
+  dist::run_threads(3, [&](dist::Communicator& world) {
+    const core::Log log;
+    const StopRequest stop;
+    try {
+      pretrain(c, {run("a")}, world, log, stop);
+    } catch (const core::ConfigError& error) {
+      const std::lock_guard lock(mutex);
+      EXPECT_NE(std::string(error.what()).find("1, 2, 4"), std::string::npos) << error.what();
+      ++failures;
+    }
+  });
+  EXPECT_EQ(failures, 3);
+}
+
+TEST_F(Pretrain, RunFolderInUse_isRefusedWithoutTouchingIt) {
+  const RunLock lock(run("a"));
+  EXPECT_NE(error_of<core::UsageError>(config(), run("a")).find("is writing"), std::string::npos);
+  EXPECT_FALSE(fs::exists(run("a") / "metrics.csv"));
+}
+
+TEST_F(Pretrain, OneObjective_trainsAlone) {
+  for (const bool dna : {true, false}) {
+    RunConfig c = config();
+    c.train.steps = 5;
+    if (dna) {
+      c.state_weight = 0.0;
+      c.masks.state_rate = 0.0F;
+    } else {
+      c.dna_weight = 0.0;
+      c.masks.dna_rate = 0.0F;
+    }
+    const RunResult result = run_solo(c, run(dna ? "dna" : "states"));
+    EXPECT_EQ(result.validation->dna.targets > 0.0, dna);
+    EXPECT_EQ(result.validation->state.targets > 0.0, !dna);
+  }
+}
+
+}  // namespace
+}  // namespace epi::train
