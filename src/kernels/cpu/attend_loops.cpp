@@ -16,14 +16,35 @@ void pack(const float* from, std::int64_t stride, std::int64_t rows, std::int64_
   }
 }
 
-/// In blocks of 16 columns, so that each line of `to` stays in cache until it is full.
+/// 16 x 16 elements: four rounds of a perfect shuffle exchange row and column numbers.
+void transpose_block(const float* from, std::int64_t stride, std::int64_t to_stride, float* to) {
+  Vec a[kLanes], b[kLanes];
+  for (std::int64_t i = 0; i < kLanes; ++i) a[i] = load(from + i * stride);
+  for (int round = 0; round < 4; ++round) {
+    for (std::int64_t i = 0; i < kLanes / 2; ++i) {
+      b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
+                                         6, 22, 7, 23);
+      b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
+                                             13, 29, 14, 30, 15, 31);
+    }
+    for (std::int64_t i = 0; i < kLanes; ++i) a[i] = b[i];
+  }
+  for (std::int64_t i = 0; i < kLanes; ++i) store(to + i * to_stride, a[i]);
+}
+
 void transpose(const float* from, std::int64_t stride, std::int64_t rows, std::int64_t cols,
                float* to) {
-  for (std::int64_t first = 0; first < cols; first += kLanes) {
-    const std::int64_t last = first + kLanes < cols ? first + kLanes : cols;
-    for (std::int64_t row = 0; row < rows; ++row) {
-      for (std::int64_t col = first; col < last; ++col) {
-        to[col * rows + row] = from[row * stride + col];
+  for (std::int64_t row = 0; row < rows; row += kLanes) {
+    const std::int64_t last_row = row + kLanes < rows ? row + kLanes : rows;
+    for (std::int64_t col = 0; col < cols; col += kLanes) {
+      const float* block = from + row * stride + col;
+      if (row + kLanes <= rows && col + kLanes <= cols) {
+        transpose_block(block, stride, rows, to + col * rows + row);
+        continue;
+      }
+      const std::int64_t last_col = col + kLanes < cols ? col + kLanes : cols;
+      for (std::int64_t i = row; i < last_row; ++i) {
+        for (std::int64_t j = col; j < last_col; ++j) to[j * rows + i] = from[i * stride + j];
       }
     }
   }

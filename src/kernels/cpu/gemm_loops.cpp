@@ -73,30 +73,38 @@ void add_gelu_grad(const Product& product, const float* pre) {
   });
 }
 
-/// Sums of `count` <= 16 columns. Blocks of 256 rows keep the rounding error of long columns small.
-EPI_INLINE Vec sums_of(const float* data, std::int64_t stride, std::int64_t rows,
-                       std::int64_t count) {
+/// Adds up `Width` vectors of columns at once, the last of them `last_count` elements long: rows
+/// are read along memory. Blocks of 256 rows keep the rounding error of long columns small.
+template <std::uint32_t Width>
+EPI_INLINE void sum_strip(const float* data, std::int64_t stride, std::int64_t rows,
+                          std::int64_t last_count, float* sums) {
   constexpr std::int64_t kBlock = 256;
-  Vec total{};
+  Vec total[Width] = {};
   for (std::int64_t first = 0; first < rows; first += kBlock) {
     const std::int64_t last = first + kBlock < rows ? first + kBlock : rows;
-    Vec block{};
+    Vec block[Width] = {};
     for (std::int64_t row = first; row < last; ++row) {
-      block += load_some(data + row * stride, count);
+      const float* own = data + row * stride;
+      for (std::uint32_t i = 0; i + 1 < Width; ++i) block[i] += load(own + i * kLanes);
+      block[Width - 1] += load_some(own + (Width - 1) * kLanes, last_count);
     }
-    total += block;
+    for (std::uint32_t i = 0; i < Width; ++i) total[i] += block[i];
   }
-  return total;
+  for (std::uint32_t i = 0; i + 1 < Width; ++i) store(sums + i * kLanes, total[i]);
+  store_some(sums + (Width - 1) * kLanes, total[Width - 1], last_count);
 }
 
 void column_sums(const float* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
                  float* sums) {
+  constexpr std::uint32_t kWidth = 8;
   std::int64_t col = 0;
-  for (; col + kLanes <= cols; col += kLanes) {
-    store(sums + col, sums_of(data + col, stride, rows, kLanes));
+  for (; col + kWidth * kLanes <= cols; col += kWidth * kLanes) {
+    sum_strip<kWidth>(data + col, stride, rows, kLanes, sums + col);
   }
-  const std::int64_t rest = cols - col;
-  if (rest > 0) store_some(sums + col, sums_of(data + col, stride, rows, rest), rest);
+  for (; col + kLanes <= cols; col += kLanes) {
+    sum_strip<1>(data + col, stride, rows, kLanes, sums + col);
+  }
+  if (col < cols) sum_strip<1>(data + col, stride, rows, cols - col, sums + col);
 }
 
 }  // namespace
