@@ -50,6 +50,7 @@ void transpose(const float* from, std::int64_t stride, std::int64_t rows, std::i
   }
 }
 
+/// Lanes beyond `count` hold -inf and never win.
 float largest_of(const float* scores, std::int64_t count) {
   Vec best = splat(-__builtin_inff());
   for (std::int64_t at = 0; at < count; at += kLanes) {
@@ -58,6 +59,8 @@ float largest_of(const float* scores, std::int64_t count) {
   return largest(best);
 }
 
+/// Overwrites scores by exp(score - shift), shift their largest: no overflow, and the sum is >= 1.
+/// Lanes beyond `count` add exp(-inf) = 0.
 float exp_and_sum(float* scores, std::int64_t count, float shift) {
   Vec total{};
   for (std::int64_t at = 0; at < count; at += kLanes) {
@@ -79,6 +82,7 @@ void drop(float* values, std::int64_t count, const DropoutKey& key, std::int64_t
   }
 }
 
+/// Keys that don't count get exact zeros, so that products over all keys are right.
 void zero(float* values, std::int64_t first, std::int64_t last) {
   for (std::int64_t at = first; at < last; ++at) values[at] = 0.0F;
 }
@@ -96,6 +100,7 @@ void softmax(const ScoreTile& tile, const DropoutKey& dropout, float* scores, fl
   }
 }
 
+/// Normalises after the product with the values: D divisions for a row instead of T.
 void divide_rows(const float* from, const float* sums, std::int64_t rows, std::int64_t cols,
                  float* to, std::int64_t stride) {
   for (std::int64_t row = 0; row < rows; ++row) {
@@ -118,6 +123,8 @@ void row_dots(const float* a, const float* b, std::int64_t stride, std::int64_t 
   }
 }
 
+/// One row without dropout: probabilities anew, then their gradient through the softmax,
+/// ds_j = p_j (dp_j - sum_i p_i dp_i), the sum being delta.
 void softmax_grad_row(float* scores, float* dscores, std::int64_t count, float lse, float delta) {
   for (std::int64_t at = 0; at < count; at += kLanes) {
     const std::int64_t rest = count - at;
@@ -134,6 +141,8 @@ void softmax_grad(const ScoreTile& tile, const DropoutKey& dropout, const float*
     float* down = dscores + row * tile.keys;
     const std::int64_t first_element = tile.first_element + row * tile.keys;
     const bool drops = dropout.probability > 0.0F;
+    // delta is a sum over the kept, scaled probabilities, so dp takes the factors before it and p
+    // after it.
     if (drops) drop(down, tile.valid, dropout, first_element);
     softmax_grad_row(own, down, tile.valid, lse[row], delta[row]);
     if (drops) drop(own, tile.valid, dropout, first_element);

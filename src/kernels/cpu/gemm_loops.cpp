@@ -39,6 +39,9 @@ EPI_INLINE void each(const Product& product, const Body& body) {
   }
 }
 
+// The epilogues proper. Each reads a finished panel once and writes its place once; the tests for
+// null are loop-invariant and leave the loops.
+
 void set(const Product& product, const float* bias) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t col, std::int64_t count) {
     if (bias != nullptr) value += load_some(bias + col, count);

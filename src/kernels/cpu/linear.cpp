@@ -11,6 +11,9 @@
 namespace epi::kernels::cpu {
 namespace {
 
+// x, y, dy .. are as in ops.hpp; m, n, k are those of the product at hand, so k of linear is n of
+// linear_grad_input.
+
 const GemmLoops& loops() {
   return pick(base::gemm_loops, v3::gemm_loops, v4::gemm_loops);
 }
@@ -22,6 +25,8 @@ struct Operands {
   const float* b = nullptr;
 };
 
+/// Where the operands of the panel that starts at row `row` or column `col` begin: with
+/// `transposed` these are columns or rows of memory.
 const float* rows_from(const Operands& whole, std::int64_t row) {
   return whole.a + (whole.shape.a == Layout::plain ? row * whole.shape.lda : row);
 }
@@ -54,6 +59,7 @@ void each_panel(const Operands& whole, Pool& pool, Gemm& gemm, const Finish& fin
   if (whole.shape.m == 0 || whole.shape.n == 0) return;
   const Panels panels(whole.shape.m, whole.shape.n);
   const PanelKernels kernels = kernels_of(whole, panels, gemm);
+  // The only row or column of panels is the last one; else the first ones are the largest.
   gemm.reserve(panels.rows(panels.down() == 1) * panels.cols(panels.across() == 1));
   pool.run(panels.count(), [&](std::int64_t task, int thread) {
     const Panels::Panel panel = panels.at(task);
@@ -75,6 +81,7 @@ Product place(const float* from, const Panels::Panel& panel, float* to, std::int
           .cols = panel.cols};
 }
 
+/// Elements, or null for an operand that is left out.
 float* optional(const View& view) {
   return view ? view.as<float>() : nullptr;
 }
@@ -84,6 +91,7 @@ const float* optional(const ConstView& view) {
 
 }  // namespace
 
+// Weights are [out, in], so y = x w^T multiplies by a transposed matrix.
 void linear(const LinearArgs& args, Pool& pool, Gemm& gemm) {
   const std::int64_t m = args.x.shape(0), k = args.x.shape(1), n = args.w.shape(0);
   const Operands whole{
@@ -115,6 +123,8 @@ void finish_grad_input(const LinearGradInputArgs& args, const Product& product, 
 
 }  // namespace
 
+// The bias gradient of the layer before is the column sums of dx. Each panel adds up its own rows;
+// then panels are added from top to bottom, in an order that only the shape decides.
 void linear_grad_input(const LinearGradInputArgs& args, Pool& pool, Gemm& gemm) {
   const std::int64_t m = args.dy.shape(0), n = args.w.shape(1), k = args.dy.shape(1);
   const Operands whole{.shape = {.m = m, .n = n, .k = k, .lda = k, .ldb = n},
@@ -133,6 +143,7 @@ void linear_grad_input(const LinearGradInputArgs& args, Pool& pool, Gemm& gemm) 
   if (sums != nullptr) loops().column_sums(sums, n, down, n, args.db_before.as<float>());
 }
 
+// One product over all rows of the micro-batch; the first panel of a row of panels also takes db.
 void linear_grad_weight(const LinearGradWeightArgs& args, Pool& pool, Gemm& gemm) {
   const std::int64_t rows = args.dy.shape(0), n = args.dy.shape(1), k = args.x.shape(1);
   const Operands whole{
