@@ -2,6 +2,7 @@
 // damaged by hand.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -78,7 +79,7 @@ inline Manifest write_store(const std::filesystem::path& folder, unsigned seed =
   manifest.cells = {{"E001", "one", Split::train, "one.bed", "1"},
                     {"E002", "two", Split::train, "two.bed", "2"},
                     {"E003", "three", Split::test, "three.bed", "3"}};
-  for (int s = 1; s <= kNumStates; ++s) manifest.states.push_back({s, "S" + std::to_string(s)});
+  for (int s = 1; s <= kNumStates; ++s) manifest.states.push_back({s, fmt::format("S{}", s)});
   manifest.regions[0] = {{0, 0, 6500}};
   manifest.regions[1] = {{0, 7500, 9001}};
   manifest.regions[2] = {{1, 100, 4321}};
