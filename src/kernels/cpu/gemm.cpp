@@ -103,8 +103,8 @@ struct Gemm::State {
     for (PerThread& own : per_thread) own.stream = dnnl::stream(engine);
   }
 
-  /// Grows only, so memory settles after the first step. Makes a per-thread buffer at least `bytes`
-  /// long.
+  /// Makes a per-thread buffer at least `bytes` long; it never shrinks, so memory settles after the
+  /// first step.
   template <class Member>
   void grow(Member member, std::size_t bytes) {
     for (PerThread& own : per_thread) {
