@@ -1,3 +1,4 @@
+// One line at a time, columns as views into it: nothing is copied until a record is kept.
 #include "data/bed.hpp"
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t kColumns = 4;
 
+/// Whole words only: a contig may be called "tracked1".
 bool starts_with_word(std::string_view line, std::string_view word) {
   return line.starts_with(word) &&
          (line.size() == word.size() || line[word.size()] == ' ' || line[word.size()] == '\t');
@@ -28,6 +30,7 @@ int split(std::string_view line, std::array<std::string_view, kColumns>& columns
   const char separator = tabs ? '\t' : ' ';
   std::size_t count = 0;
   while (count < kColumns) {
+    // Between tabs a column may hold blanks or be empty; runs of blanks separate once.
     if (!tabs) line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
     if (line.empty()) break;
     const std::size_t end = std::min(line.find(separator), line.size());
@@ -37,6 +40,7 @@ int split(std::string_view line, std::array<std::string_view, kColumns>& columns
   return static_cast<int>(count);
 }
 
+/// A coordinate: digits only, to the last character; "1e3" and "12.0" are not read as 1 and 12.
 std::int64_t coordinate(const TextFile& file, std::string_view text, std::string_view which) {
   std::int64_t value = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -1,3 +1,4 @@
+// Exact names first, always: a genome may hold both "7" and "chr7".
 #include "data/contig_names.hpp"
 
 #include <fmt/format.h>

@@ -40,6 +40,7 @@ constexpr std::array<std::uint8_t, 256> make_codes() {
 
 constexpr std::array<std::uint8_t, 256> kCodes = make_codes();
 
+/// Counts N and every code that became N alike: neither can be a target.
 Ranges gaps_of(const std::vector<std::uint8_t>& bases) {
   Ranges gaps;
   const auto size = static_cast<std::int64_t>(bases.size());
@@ -91,6 +92,7 @@ class FastaReader {
     }
   }
 
+  /// After LF, and once more after the file's end, where LF may be missing.
   void end_line() {
     if (in_header_) start_contig();
     in_header_ = false;
@@ -130,6 +132,7 @@ class FastaReader {
       invalid |= out[i] == kInvalid;
       ++letters_[letter];
     }
+    // One test per piece; which character it was is sought only when there is one.
     if (invalid) {
       for (const char letter : piece) {
         if (kCodes[static_cast<unsigned char>(letter)] == kInvalid) fail_character(letter);
@@ -143,6 +146,7 @@ class FastaReader {
     return sum;
   }
 
+  /// Hands over the contig whose end has just been seen.
   void finish_contig() {
     if (name_.empty()) return;
     if (bases_.empty()) {

@@ -1,3 +1,4 @@
+// Reads headers and tables of work files; of intervals only what a shard needs, of bases nothing.
 #include "data/plan.hpp"
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 namespace epi::data {
 namespace {
 
+/// One step after the other fills in the plan; each may rely on those before.
 class Planner {
  public:
   Planner(const PrepareOptions& options, std::span<const SheetRow> sheet,
@@ -48,6 +50,7 @@ class Planner {
     return genomes_[place.genome].gaps(place.index);
   }
 
+  /// All contigs in the order of the files; a name is in one file only.
   void list_contigs() {
     std::map<std::string, std::size_t> genome_of;
     for (std::size_t g = 0; g < genomes_.size(); ++g) {
@@ -66,6 +69,7 @@ class Planner {
     if (!options_.contigs.empty()) keep_listed_contigs();
   }
 
+  /// --contigs: a subset, in the genome's order.
   void keep_listed_contigs() {
     const ContigNames all = names();
     std::vector<bool> listed(contigs().size(), false);
@@ -97,6 +101,7 @@ class Planner {
     }
     plan_.manifest.states = common_vocabulary(all);
     plan_.manifest.bin_bp = common_bin(all);
+    // Two models that write states alike (E1..E15 and E1..E18) differ in nothing but this.
     std::vector<std::string> poor;
     for (std::size_t c = 0; c < tracks_.size(); ++c) {
       const std::size_t lacking = plan_.manifest.states.size() - tracks_[c].states().size();
@@ -143,6 +148,7 @@ class Planner {
     }
   }
 
+  /// Regions are in bases of the whole contig, whatever its shards are.
   void make_splits() {
     const ContigNames known = names();
     SplitRequest request;
@@ -183,6 +189,7 @@ class Planner {
   StorePlan plan_;
 };
 
+/// The least multiple of `unit` that is not below `value`, which is not negative.
 std::int64_t round_up(std::int64_t value, std::int64_t unit) {
   return (value + unit - 1) / unit * unit;
 }
@@ -207,6 +214,7 @@ Ranges stored_ranges(std::int64_t length_bp, const Ranges& gaps, std::int64_t bi
   for (const Range& stretch : subtract({{0, length_bp}}, unstored)) {
     const std::int64_t start_bp = stretch.start_bp / bin_bp * bin_bp;
     const std::int64_t end_bp = std::min(length_bp, round_up(stretch.end_bp, bin_bp));
+    // Near-equal pieces: no sliver at the end, in which no window would fit.
     const std::int64_t pieces = (end_bp - start_bp + most_bp - 1) / most_bp;
     const std::int64_t piece_bp = round_up((end_bp - start_bp + pieces - 1) / pieces, bin_bp);
     for (std::int64_t at = start_bp; at < end_bp; at += piece_bp) {
@@ -227,6 +235,7 @@ std::vector<std::uint8_t> shard_states(const StorePlan& plan, const Shard& shard
     if (!track) continue;
     std::uint8_t* row = states.data() + cell * static_cast<std::size_t>(bins);
     const auto intervals = tracks[cell].intervals(*track);
+    // The first interval that ends behind the shard's start; the track is sorted and disjoint.
     auto at = std::upper_bound(
         intervals.begin(), intervals.end(), shard.start_bp,
         [](std::int64_t bp, const StateInterval& interval) { return bp < interval.end_bp; });

@@ -47,6 +47,7 @@ fs::path partial_folder(const fs::path& out) {
   return out.string() + ".partial";
 }
 
+/// A store is never overwritten, and what is not ours is never written into.
 void check_out(const fs::path& out) {
   if (!out.has_filename()) {
     throw core::UsageError(fmt::format("--out: '{}' names no folder", out.string()));
@@ -57,7 +58,9 @@ void check_out(const fs::path& out) {
         out.string()));
   }
   const fs::path partial = partial_folder(out);
-  if (fs::exists(partial) && !fs::is_directory(partial / "work")) {
+  const bool foreign = fs::exists(partial) && !fs::is_directory(partial / "work") &&
+                       !(fs::is_directory(partial) && fs::is_empty(partial));
+  if (foreign) {
     throw core::UsageError(fmt::format(
         "--out: '{}' is in the way and not an unfinished store; move it", partial.string()));
   }
@@ -93,6 +96,7 @@ struct Preparation::State {
   std::vector<TrackWork> tracks;
   StorePlan plan;
 
+  /// Work files are numbered; whose they are, the digest of the input in them says.
   void list_inputs() {
     for (std::size_t g = 0; g < options.genomes.size(); ++g) {
       inputs.push_back(
@@ -125,6 +129,7 @@ struct Preparation::State {
     }
   }
 
+  /// Digests the file itself: a shard that was cut or changed since is written again.
   [[nodiscard]] bool is_whole(const Shard& shard) const {
     const auto finished = noted(shard);
     const fs::path path = partial / shard.file;
@@ -144,6 +149,7 @@ struct Preparation::State {
     content.states = states;
     content.num_cells = static_cast<std::int32_t>(tracks.size());
     const Shard written = write_shard(partial / shard.file, content);
+    // The note comes after its shard is durable: a note without a shard is never believed.
     const json note = {{"key", key_of(plan.manifest, shard)},
                        {"bytes", written.bytes},
                        {"digest", written.digest},
@@ -261,6 +267,7 @@ PrepareReport Preparation::finish() {
   }
   state_->remove_strangers();
   core::write_durably(state_->partial / kManifestName, to_json(manifest));
+  // From here on the store is complete; what is left to do is tidying.
   core::publish(state_->partial, state_->options.out);
   fs::remove_all(state_->options.out / "work");
   return {state_->plan.warnings, state_->summary()};

@@ -11,6 +11,7 @@ Ranges normalized(Ranges ranges) {
             [](const Range& a, const Range& b) { return a.start_bp < b.start_bp; });
   Ranges merged;
   for (const Range& range : ranges) {
+    // Touching ranges merge too: equal sets of bases then have equal lists.
     if (!merged.empty() && range.start_bp <= merged.back().end_bp) {
       merged.back().end_bp = std::max(merged.back().end_bp, range.end_bp);
     } else {
@@ -44,6 +45,7 @@ Ranges intersect(const Ranges& a, const Ranges& b) {
     const Range both{std::max(left->start_bp, right->start_bp),
                      std::min(left->end_bp, right->end_bp)};
     if (both.start_bp < both.end_bp) common.push_back(both);
+    // The one that ends first can meet nothing more.
     if (left->end_bp < right->end_bp) {
       ++left;
     } else {

@@ -1,3 +1,4 @@
+// See the grammar in sheet.hpp. Everything is checked here, on every process, before any work.
 #include "data/sheet.hpp"
 
 #include <fmt/format.h>
@@ -17,6 +18,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kColumns = {"cell", "name", "path"};
 using Places = std::array<std::size_t, kColumns.size()>;  // column -> its place in a line
 
+/// Blanks around a field are a spreadsheet's, not the user's.
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(' ');
   if (first == std::string_view::npos) return {};
@@ -33,6 +35,7 @@ std::vector<std::string_view> fields_of(std::string_view line) {
   }
 }
 
+/// The next line that holds something; drops the byte order mark that spreadsheets write.
 bool next_row(TextFile& file, std::string_view& line) {
   while (file.next_line(line)) {
     if (file.line_number() == 1 && line.starts_with("\xef\xbb\xbf")) line.remove_prefix(3);
@@ -43,6 +46,7 @@ bool next_row(TextFile& file, std::string_view& line) {
   return false;
 }
 
+/// Unknown columns are refused: a misspelt one would silently mean nothing.
 Places read_header(const TextFile& file, std::string_view line) {
   std::array<std::optional<std::size_t>, kColumns.size()> found;
   const auto fields = fields_of(line);

@@ -1,3 +1,5 @@
+// Per contig: the asked-for ranges, less guards, less gaps and blacklist. The result is then
+// checked from its own lists, not from how it was made.
 #include "data/splits.hpp"
 
 #include <fmt/format.h>
@@ -63,6 +65,7 @@ std::int64_t size_of(const std::vector<Interval>& regions) {
   return sum;
 }
 
+/// What the user asked for must not overlap; the guard settles the rest.
 void refuse_shared(const Ranges& valid, const Ranges& test, const Contig& contig) {
   const Ranges shared = intersect(valid, test);
   if (shared.empty()) return;
@@ -71,6 +74,7 @@ void refuse_shared(const Ranges& valid, const Ranges& test, const Contig& contig
                   contig.name, shared.front().start_bp, shared.front().end_bp));
 }
 
+/// A split that was asked for and holds nothing would evaluate nothing, later and without a word.
 void refuse_vanished(const GenomeRanges& asked, const std::vector<Interval>& kept, Split split) {
   const bool wanted =
       std::any_of(asked.begin(), asked.end(), [](const Ranges& ranges) { return !ranges.empty(); });
@@ -113,6 +117,7 @@ std::array<std::vector<Interval>, 3> plan_splits(const SplitRequest& request) {
     // Whole contigs grow into nothing: their neighbours are other contigs.
     const Ranges near_test = grown(test, request.guard_bp, length_bp);
     const Ranges near_valid = grown(request.valid[c], request.guard_bp, length_bp);
+    // Valid gives way to test: test is the split that must stay as published.
     const Ranges valid = subtract(request.valid[c], near_test);
     const Ranges train = subtract(subtract({{0, length_bp}}, near_test), near_valid);
     for (const auto& [split, ranges] :

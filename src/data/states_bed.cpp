@@ -24,6 +24,7 @@ struct StateName {
   std::string_view label, style;
 };
 
+/// Splits a state's name into number, label and the form it is written in.
 StateName parse_state(const TextFile& file, std::string_view text) {
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   std::string_view digits = text;
@@ -77,6 +78,7 @@ class TrackReader {
                               static_cast<std::int32_t>(file_.line_number())});
   }
 
+  /// Keeps a state's first sighting and holds all later ones to it.
   void note_state(const StateName& name) {
     const auto index = static_cast<std::size_t>(name.number);
     if (index >= by_number_.size()) by_number_.resize(index + 1);
@@ -118,6 +120,7 @@ class TrackReader {
       return a.start_bp < b.start_bp;
     };
     std::vector<StateInterval>& all = contig.intervals;
+    // Most files are sorted; stable, so that of two equal starts the later line is the culprit.
     if (!std::is_sorted(all.begin(), all.end(), by_start)) {
       std::stable_sort(all.begin(), all.end(), by_start);
     }
@@ -130,6 +133,7 @@ class TrackReader {
     }
   }
 
+  /// Starts and inner ends; see the header for why not the last end.
   void measure_grid(const ContigTrack& contig) {
     for (std::size_t i = 0; i < contig.intervals.size(); ++i) {
       const StateInterval& interval = contig.intervals[i];
@@ -142,6 +146,7 @@ class TrackReader {
     if (at_bp == 0) return;
     Grid& grid = track_.grid;
     ++grid.boundaries;
+    // The common case is one division; the divisor falls a few times per file.
     if (grid.bin_bp != 0 && at_bp % grid.bin_bp == 0) return;
     grid.bin_bp = std::gcd(grid.bin_bp, at_bp);
     grid.line = line;

@@ -84,6 +84,7 @@ std::string_view TextFile::next_block() {
   return {buffer_.data(), static_cast<std::size_t>(got)};
 }
 
+// Lines are views into the block; only one that a block's end cuts is copied.
 bool TextFile::next_line(std::string_view& line) {
   carry_.clear();
   while (true) {

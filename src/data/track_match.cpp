@@ -1,3 +1,4 @@
+// Names are matched by ContigNames only; lengths by where the intervals end.
 #include "data/track_match.hpp"
 
 #include <fmt/format.h>
@@ -27,6 +28,7 @@ std::string text_of(const Misfits& misfits) {
       misfits.clipped, misfits.skipped, list_text(unknown), misfits.on_unknown);
 }
 
+/// Sorted and disjoint, so all that reach past the end stand at the end.
 void count_past_end(std::span<const StateInterval> intervals, const Contig& contig,
                     Misfits& misfits) {
   for (auto it = intervals.rbegin(); it != intervals.rend() && it->end_bp > contig.length_bp;
@@ -35,6 +37,7 @@ void count_past_end(std::span<const StateInterval> intervals, const Contig& cont
   }
 }
 
+/// Bins are whole but for the contig's last; an odd end elsewhere is another contig's length.
 void refuse_foreign_end(const MatchRequest& request, std::size_t cell, const Contig& contig,
                         const StateInterval& last) {
   if (last.end_bp >= contig.length_bp || last.end_bp % request.bin_bp == 0) return;

@@ -1,3 +1,4 @@
+// Small lists from each file's header: nothing here depends on how many intervals there are.
 #include "data/vocabulary.hpp"
 
 #include <fmt/format.h>
@@ -27,6 +28,7 @@ std::string place(const Sighting& sighting) {
   return fmt::format("{}:{}", sighting.in->file, sighting.state->line);
 }
 
+/// One style for all states, and one label for each number.
 void check_same(const Sighting& known, const Sighting& found) {
   if (known.state->style != found.state->style) {
     throw core::InputError(fmt::format(
@@ -44,6 +46,7 @@ std::string grid_text(const Segmentation& one) {
   return fmt::format("{}:{}: bins of {} bp", one.file, one.grid.line, one.grid.bin_bp);
 }
 
+/// Blames a file whose own grid is coarser than the common one, and one that does not lie on it.
 void refuse_disagreement(std::span<const Segmentation> all, std::int64_t bin_bp) {
   for (const Segmentation& one : all) {
     if (one.grid.boundaries < kManyBoundaries || one.grid.bin_bp == bin_bp) continue;
@@ -62,6 +65,7 @@ std::vector<State> common_vocabulary(std::span<const Segmentation> all) {
   for (const Segmentation& one : all) {
     for (const NamedState& state : one.states) {
       const Sighting found{&one, &state};
+      // Against any state for the style, against its own number for the label.
       if (!by_number.empty()) check_same(by_number.begin()->second, found);
       check_same(by_number.try_emplace(state.number, found).first->second, found);
     }

@@ -1,8 +1,10 @@
+// Payload first, table last: a genome is written contig by contig, before its table is known.
 #include "data/work_file.hpp"
 
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <type_traits>
@@ -81,11 +83,13 @@ class WorkWriter {
   std::int64_t size_ = 0;
 };
 
+/// The parse of a table, or anything else that a whole file would hold, failed.
 [[noreturn]] void fail_damaged(const std::filesystem::path& path) {
   throw core::FormatError(path.string() +
                           ": damaged work file; delete it and run the same command again");
 }
 
+/// The checked header: a file of another size than it was written with is cut or half written.
 Header header_of(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
   Header header{};
   if (bytes.size() < sizeof header) fail_damaged(path);
