@@ -43,11 +43,13 @@ TEST(Kill_atRandomInstants, runEndsWithTheSameBits) {
   const fs::path killed = folder.path() / "killed";
   int kills = 0;
   int code = -1;
-  // A checkpoint each step: most of the time is spent writing them. The wait is drawn from up to
-  // half of a whole run, so that some starts get far and some not even to their first step.
+  // A checkpoint each step: most of the time is spent writing them. Waits are drawn from up to a
+  // tenth of a whole run at first and more later, so that some starts hardly begin and the last
+  // ones end.
   for (std::size_t attempt = 0; attempt < 40 && code != 0; ++attempt) {
     const pid_t child = start(store, killed);
-    std::this_thread::sleep_for(whole * tiny_draw(50, attempt, 1000) / 2000);
+    const auto longest = whole * (attempt + 2) / 20;
+    std::this_thread::sleep_for(longest * tiny_draw(50, attempt, 1000) / 1000);
     ::kill(child, SIGKILL);
     code = wait_for(child);
     ASSERT_TRUE(code == 0 || code == -SIGKILL) << "a start after a kill failed with " << code;
