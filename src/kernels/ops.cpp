@@ -238,8 +238,8 @@ void check(const AttendGradArgs& a, Check c) {
 
 void check_activations(const Check& c, const char* name, const ConstView& view) {
   c.shaped(name, view, 0);
-  c.promise(view.dtype() == DType::f32, "activations must be f32");
-  c.promise(view.rank() == 2 || view.rank() == 3, "activations must be [B, T, H] or [M, H]");
+  c.promise(view.dtype() == DType::f32 && (view.rank() == 2 || view.rank() == 3),
+            "activations must be f32 [B, T, H] or [M, H]");
 }
 
 void check(const AddNormArgs& a, Check c) {
@@ -305,21 +305,21 @@ void check(const ScatterRowsArgs& a, Check c) {
 
 // --- activate
 
+void check_pre_activation(Check& c, Activation activation, const ConstView& x) {
+  c.promise(activation != Activation::none, "there is nothing to do without an activation");
+  c.shaped("x", x, 0);
+  c.in_list("x", x, DType::f32, x.size());
+}
+
 void check(const ActivateArgs& a, Check c) {
-  c.shaped("x", a.x, 0);
-  c.promise(a.x.dtype() == DType::f32, "x must be f32");
-  c.promise(a.activation != Activation::none, "there is nothing to do without an activation");
-  c.in_like("x", a.x, a.x);
+  check_pre_activation(c, a.activation, a.x);
   c.out_like("y", a.y, a.x);
   c.may_be_same(a.y, a.x);
   c.no_overlaps();
 }
 
 void check(const ActivateGradArgs& a, Check c) {
-  c.shaped("x", a.x, 0);
-  c.promise(a.x.dtype() == DType::f32, "x must be f32");
-  c.promise(a.activation != Activation::none, "there is nothing to do without an activation");
-  c.in_like("x", a.x, a.x);
+  check_pre_activation(c, a.activation, a.x);
   c.in_like("dy", a.dy, a.x);
   c.out_like("dx", a.dx, a.x);
   c.may_be_same(a.dx, a.dy);
@@ -355,8 +355,7 @@ void check(const ValueLossArgs& a, Check c) {
 
 void check(const CombineArgs& a, Check c) {
   c.shaped("a", a.a, 0);
-  c.promise(a.a.dtype() == DType::f32, "operands must be f32");
-  c.in_like("a", a.a, a.a);
+  c.in_list("a", a.a, DType::f32, a.a.size());
   c.in_like("b", a.b, a.a);
   c.out_like("out", a.out, a.a);
   c.may_be_same(a.out, a.a);
@@ -367,8 +366,7 @@ void check(const CombineArgs& a, Check c) {
 void check(const ConvertArgs& a, Check c) {
   c.shaped("in", a.in, 0);
   const bool to_half = a.in.dtype() == DType::f32;
-  c.promise(to_half || a.in.dtype() == DType::bf16, "in must be f32 or bf16");
-  c.in_like("in", a.in, a.in);
+  c.in_list("in", a.in, to_half ? DType::f32 : DType::bf16, a.in.size());
   c.out_list("out", a.out, to_half ? DType::bf16 : DType::f32, a.in.size());
   c.no_overlaps();
 }

@@ -8,6 +8,7 @@
 // All matrices are row-major; weights are [out, in] as in PyTorch. Types are f32 unless an operand
 // says otherwise. `=` means written, `+=` accumulated. Views must not overlap unless an op says so.
 // No op allocates after its first call with a shape, none waits for the device, none prints.
+// Lists ([N], [M], [rows]) may come in any shape with as many elements; no size is 0.
 // Wrong shapes throw LogicError naming both.
 #pragma once
 
