@@ -29,8 +29,8 @@ class Pool {
     });
   }
 
-  /// Memory for the op that runs now, on 64-byte lines: it grows at the first call with a shape and is
-  /// kept. It holds what the last op left there.
+  /// Memory for the op that runs now, on 64-byte lines: it grows at the first call with a shape and
+  /// is kept. It holds what the last op left there.
   [[nodiscard]] std::byte* scratch(std::size_t bytes) {
     if (bytes > scratch_.bytes()) scratch_ = core::Buffer(core::kCpu, bytes);
     return scratch_.data();
