@@ -1,3 +1,5 @@
+// Writer and reader of one format stand side by side, so that they can be compared: hence the
+// length.
 #include "train/checkpoint.hpp"
 
 #include <algorithm>

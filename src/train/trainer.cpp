@@ -11,10 +11,9 @@
 
 #include "core/files.hpp"
 #include "core/version.hpp"
-#include "data/store.hpp"
-#include "data/windows.hpp"
 #include "train/checkpoint.hpp"
 #include "train/metrics.hpp"
+#include "train/run_data.hpp"
 #include "train/run_folder.hpp"
 #include "train/status.hpp"
 #include "train/training_step.hpp"
@@ -24,17 +23,6 @@ namespace {
 
 // Fewer bins than this in a window: hidden bins have hardly any visible neighbours to learn from.
 constexpr std::int64_t kFewBins = 4;
-
-std::vector<std::int32_t> cells_of(const data::Manifest& manifest,
-                                   std::initializer_list<data::Split> splits) {
-  std::vector<std::int32_t> cells;
-  for (const data::Split split : splits) {
-    for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
-      if (manifest.cells[i].split == split) cells.push_back(static_cast<std::int32_t>(i));
-    }
-  }
-  return cells;
-}
 
 std::int64_t peak_resident_bytes() {
   rusage usage{};
@@ -51,9 +39,7 @@ class Run {
   RunResult go();
 
  private:
-  void open_data();
   void build();
-  void check_slots() const;
   void open_folder();
   void take_up();
   void open_metrics();
@@ -78,9 +64,7 @@ class Run {
 
   std::optional<RunLock> lock_;  // of the writer
   std::unique_ptr<MetricsLog> metrics_;
-  std::optional<data::Store> store_;
-  core::CorpusView corpus_;
-  std::unique_ptr<data::SampleSource> order_, valid_;
+  std::optional<RunData> data_;
   model::ModelConfig model_;
   std::unique_ptr<kernels::Ops> ops_;
   std::optional<core::Stream> stream_;
@@ -98,7 +82,7 @@ class Run {
 RunResult Run::go() {
   dist::agree(world_, [&] {
     check_ranks(config_, world_.size());
-    open_data();
+    data_.emplace(open_run_data(config_));
     build();
   });
   dist::agree(world_, [&] {
@@ -114,52 +98,16 @@ RunResult Run::go() {
   return std::move(result_);
 }
 
-void Run::open_data() {
-  store_.emplace(data::Store::open(config_.store));
-  corpus_ = store_->corpus();
-  const data::Manifest& manifest = store_->manifest();
-  const std::int64_t window_bp = config_.tokens.window_bp();
-  const auto train_cells = cells_of(manifest, {data::Split::train});
-  order_ = std::make_unique<data::PretrainingOrder>(
-      data::WindowTable(manifest, corpus_, data::Split::train, window_bp), train_cells,
-      data::PretrainingOptions{.seed = config_.train.seed,
-                               .jitter = config_.train.jitter,
-                               .reverse_complement = config_.train.reverse_complement});
-  data::WindowTable valid(manifest, corpus_, data::Split::valid, window_bp);
-  if (valid.size() == 0) return;
-  valid_ = std::make_unique<data::EvaluationOrder>(
-      std::move(valid), cells_of(manifest, {data::Split::train, data::Split::valid}),
-      config_.evaluate_windows);
-}
-
 void Run::build() {
   model_ = config_.model;
-  model_.num_states = corpus_.num_states;
+  model_.num_states = data_->corpus.num_states;
   model_.check();
   ops_ = kernels::make_cpu_ops(config_.train.threads);
   stream_.emplace(ops_->device());
-  check_slots();
-  step_.emplace(StepSetup{config_, model_, corpus_, *order_, *ops_, world_, *stream_});
-  if (!valid_) return;
-  validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, corpus_, *ops_, step_->model(),
-                                    world_, *stream_});
-}
-
-// Rates and lengths that leave an objective without a single target are a mistake.
-void Run::check_slots() const {
-  const model::BatchShape shape = batch_shape(config_, corpus_.bin_bp);
-  if (config_.dna_weight > 0.0 && shape.dna_slots == 0) {
-    throw core::ConfigError(fmt::format(
-        "mask.dna_rate = {} of a window of {} tokens is less than one target: raise it, "
-        "or lengthen tokens.length",
-        config_.masks.dna_rate, config_.tokens.length));
-  }
-  if (config_.state_weight > 0.0 && shape.state_slots == 0) {
-    throw core::ConfigError(fmt::format(
-        "mask.state_rate = {} of a window of {} bp is less than one bin of {} bp: raise it, "
-        "lengthen tokens.length, or set objective.state_weight = 0",
-        config_.masks.state_rate, config_.tokens.window_bp(), corpus_.bin_bp));
-  }
+  step_.emplace(StepSetup{config_, model_, data_->corpus, *data_->order, *ops_, world_, *stream_});
+  if (!data_->valid) return;
+  validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, data_->corpus, *ops_,
+                                    step_->model(), world_, *stream_});
 }
 
 // The writer's part of starting: the lock, what is there already, the configuration.
@@ -176,12 +124,12 @@ void Run::open_folder() {
   if (found.newest) {
     const CheckpointNote& before = found.newest->note;
     check_same(before.identity, identity_of(config_));
-    if (before.store_fingerprint != store_->manifest().digest) {
+    if (before.store_fingerprint != data_->store.manifest().digest) {
       throw core::ConfigError(
           fmt::format("{} is not the store that this run began with (fingerprint {}, then {}): "
                       "give that one, or "
                       "start another run in a new folder",
-                      config_.store, store_->manifest().digest, before.store_fingerprint));
+                      config_.store, data_->store.manifest().digest, before.store_fingerprint));
     }
     read_blocks(*found.newest, step_->table(), step_->blocks());
   }
@@ -213,14 +161,15 @@ void Run::open_metrics() {
 }
 
 void Run::announce() {
-  const std::int64_t bins = config_.tokens.window_bp() / corpus_.bin_bp;
+  const std::int64_t bins = config_.tokens.window_bp() / data_->corpus.bin_bp;
   if (config_.state_weight > 0.0 && bins < kFewBins) {
     log_.info(
         "warning: a window of {} bp holds {} bins of {} bp: too few to learn states from their "
         "neighbours; lengthen tokens.length, or set objective.state_weight = 0",
-        config_.tokens.window_bp(), bins, corpus_.bin_bp);
+        config_.tokens.window_bp(), bins, data_->corpus.bin_bp);
   }
-  if (!valid_) log_.info("warning: the store has no validation split: nothing will be evaluated");
+  if (!data_->valid)
+    log_.info("warning: the store has no validation split: nothing will be evaluated");
   if (newest_ && newest_->note.world_size != world_.size()) {
     log_.info(
         "this run had {} ranks and has {} now: it goes on with the same batches, equal to "
@@ -229,17 +178,17 @@ void Run::announce() {
   }
   if (newest_) log_.info("resuming from {}", newest_->path.string());
   log_.info("{} parameters, {} windows x cell types an epoch, {} windows a step; {}; {}",
-            step_->table().num_parameters(), order_->epoch_size(), config_.train.global_batch,
+            step_->table().num_parameters(), data_->order->epoch_size(), config_.train.global_batch,
             world_.description(), ops_->description());
   event("start", {{"program", core::version_text()},
                   {"build", core::build_text()},
                   {"store", config_.store},
-                  {"store_fingerprint", store_->manifest().digest},
+                  {"store_fingerprint", data_->store.manifest().digest},
                   {"ranks", std::int64_t{world_.size()}},
                   {"world", world_.description()},
                   {"device", std::string(ops_->description())},
                   {"parameters", step_->table().num_parameters()},
-                  {"epoch_size", order_->epoch_size()},
+                  {"epoch_size", data_->order->epoch_size()},
                   {"state_bytes", static_cast<std::int64_t>(step_->bytes())},
                   {"config", config_.resolved}});
 }
@@ -275,7 +224,7 @@ void Run::record(const StepReport& report, double seconds) {
   if (metrics_) {
     metrics_->add(
         {.step = report.step,
-         .epoch = static_cast<double>(samples) / static_cast<double>(order_->epoch_size()),
+         .epoch = static_cast<double>(samples) / static_cast<double>(data_->order->epoch_size()),
          .samples = samples,
          .tokens = samples * config_.tokens.length,
          .learning_rate = report.learning_rate,
@@ -315,7 +264,7 @@ void Run::evaluate() {
   if (!validator_ || evaluated_at_ == step()) return;
   evaluated_at_ = step();
   result_.validation = step_->timings().measure(
-      Part::evaluate, [&] { return validator_->run(*valid_, step_->blocks().parameters); });
+      Part::evaluate, [&] { return validator_->run(*data_->valid, step_->blocks().parameters); });
   const MaskedScores& scores = *result_.validation;
   log_.info("evaluation at step {}: {}", step(), describe(scores));
   event("eval", {{"samples", scores.samples},
@@ -334,7 +283,7 @@ CheckpointNote Run::note() const {
   note.samples = note.progress.step * config_.train.global_batch;
   note.seed = config_.train.seed;
   note.world_size = world_.size();
-  note.store_fingerprint = store_->manifest().digest;
+  note.store_fingerprint = data_->store.manifest().digest;
   note.config = config_.resolved;
   note.identity = identity_of(config_);
   return note;

@@ -235,7 +235,7 @@ StepReport TrainingStep::State::report() const {
   const StepState& state = states.back();
   StepReport report;
   report.step = progress.step;
-  report.learning_rate = static_cast<double>(state.learning_rate);
+  report.learning_rate = setup.config.schedule.at(progress.step);
   report.dna = totals(kDnaTotals);
   report.state = totals(kStateTotals);
   report.loss =

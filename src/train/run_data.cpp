@@ -1,0 +1,64 @@
+#include "train/run_data.hpp"
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "data/windows.hpp"
+#include "train/training_step.hpp"
+
+namespace epi::train {
+namespace {
+
+std::vector<std::int32_t> cells_of(const data::Manifest& manifest,
+                                   std::initializer_list<data::Split> splits) {
+  std::vector<std::int32_t> cells;
+  for (const data::Split split : splits) {
+    for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
+      if (manifest.cells[i].split == split) cells.push_back(static_cast<std::int32_t>(i));
+    }
+  }
+  return cells;
+}
+
+// Rates and lengths that leave an objective without a single target are a mistake.
+void check_slots(const RunConfig& config, const core::CorpusView& corpus) {
+  const model::BatchShape shape = batch_shape(config, corpus.bin_bp);
+  if (config.dna_weight > 0.0 && shape.dna_slots == 0) {
+    throw core::ConfigError(fmt::format(
+        "mask.dna_rate = {} of a window of {} tokens is less than one target: raise it, "
+        "or lengthen tokens.length",
+        config.masks.dna_rate, config.tokens.length));
+  }
+  if (config.state_weight > 0.0 && shape.state_slots == 0) {
+    throw core::ConfigError(fmt::format(
+        "mask.state_rate = {} of a window of {} bp is less than one bin of {} bp: raise it, "
+        "lengthen tokens.length, or set objective.state_weight = 0",
+        config.masks.state_rate, config.tokens.window_bp(), corpus.bin_bp));
+  }
+}
+
+}  // namespace
+
+RunData open_run_data(const RunConfig& config) {
+  data::Store store = data::Store::open(config.store);
+  const core::CorpusView corpus = store.corpus();
+  check_slots(config, corpus);
+  const data::Manifest& manifest = store.manifest();
+  const auto windows = [&](data::Split split) {
+    return data::WindowTable(manifest, corpus, split, config.tokens.window_bp());
+  };
+  auto order = std::make_unique<data::PretrainingOrder>(
+      windows(data::Split::train), cells_of(manifest, {data::Split::train}),
+      data::PretrainingOptions{.seed = config.train.seed,
+                               .jitter = config.train.jitter,
+                               .reverse_complement = config.train.reverse_complement});
+  std::unique_ptr<data::SampleSource> valid;
+  if (windows(data::Split::valid).size() > 0) {
+    valid = std::make_unique<data::EvaluationOrder>(
+        windows(data::Split::valid), cells_of(manifest, {data::Split::train, data::Split::valid}),
+        config.evaluate_windows);
+  }
+  return {std::move(store), corpus, std::move(order), std::move(valid)};
+}
+
+}  // namespace epi::train
