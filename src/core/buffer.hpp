@@ -41,8 +41,8 @@ class Tensor {
   Tensor() = default;
   Tensor(DType type, std::initializer_list<std::int64_t> shape, Device device = kCpu);
   [[nodiscard]] const View& view() const { return view_; }
-  operator View() const { return view_; }            // NOLINT(google-explicit-constructor)
-  operator ConstView() const { return view_; }       // NOLINT(google-explicit-constructor)
+  operator View() const { return view_; }       // NOLINT(google-explicit-constructor)
+  operator ConstView() const { return view_; }  // NOLINT(google-explicit-constructor)
   template <class T>
   [[nodiscard]] T* as() const {
     return view_.as<T>();

@@ -16,8 +16,8 @@ inline constexpr std::uint8_t kStateMissing = 0;
 
 /// One contiguous genomic interval whose bases and bins are resident.
 struct SegmentView {
-  std::int32_t contig = 0;             ///< index into the store's contigs
-  std::int64_t start_bp = 0;           ///< 0-based; a multiple of the bin size
+  std::int32_t contig = 0;    ///< index into the store's contigs
+  std::int64_t start_bp = 0;  ///< 0-based; a multiple of the bin size
   std::int64_t length_bp = 0;
   const std::uint8_t* bases = nullptr;  ///< [length_bp] base codes
   /// [num_cells] pointers to [ceil(length_bp / bin_bp)] state codes; bin i covers
@@ -45,7 +45,7 @@ enum class Strand : std::uint8_t { forward, reverse };
 /// One training or evaluation sample.
 struct SampleRef {
   WindowRef window;
-  std::int32_t cell = 0;   ///< index of the cell type; -1: no epigenome, every state is missing
+  std::int32_t cell = 0;  ///< index of the cell type; -1: no epigenome, every state is missing
   Strand strand = Strand::forward;
   std::int32_t label = 0;  ///< of labelled regions; 0 in pre-training
   friend bool operator==(const SampleRef&, const SampleRef&) = default;

@@ -15,8 +15,12 @@ void check(cudaError_t status, const char* call) {
                                 cudaGetErrorName(status)));
 }
 
-cudaStream_t stream_of(void* stream) { return static_cast<cudaStream_t>(stream); }
-cudaEvent_t event_of(void* event) { return static_cast<cudaEvent_t>(event); }
+cudaStream_t stream_of(void* stream) {
+  return static_cast<cudaStream_t>(stream);
+}
+cudaEvent_t event_of(void* event) {
+  return static_cast<cudaEvent_t>(event);
+}
 
 }  // namespace
 

@@ -13,18 +13,36 @@ namespace {
 
 }  // namespace
 
-int cuda_device_count() { return 0; }
+int cuda_device_count() {
+  return 0;
+}
 
 namespace device_backend {
-void* allocate(Device, std::size_t) { refuse(); }
+void* allocate(Device, std::size_t) {
+  refuse();
+}
 void release(Device, void*) noexcept {}
-void copy(void*, const void*, std::size_t, void*) { refuse(); }
-void fill_zero(void*, std::size_t, void*) { refuse(); }
-std::shared_ptr<void> make_stream(Device) { refuse(); }
-std::shared_ptr<void> record_event(void*) { refuse(); }
-void wait_event(void*, void*) { refuse(); }
-void synchronize_stream(void*) { refuse(); }
-void synchronize_event(void*) { refuse(); }
+void copy(void*, const void*, std::size_t, void*) {
+  refuse();
+}
+void fill_zero(void*, std::size_t, void*) {
+  refuse();
+}
+std::shared_ptr<void> make_stream(Device) {
+  refuse();
+}
+std::shared_ptr<void> record_event(void*) {
+  refuse();
+}
+void wait_event(void*, void*) {
+  refuse();
+}
+void synchronize_stream(void*) {
+  refuse();
+}
+void synchronize_event(void*) {
+  refuse();
+}
 }  // namespace device_backend
 
 }  // namespace epi::core

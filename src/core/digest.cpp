@@ -17,7 +17,9 @@ struct Digest::State {
   ~State() { (void)XXH3_freeState(xxh); }
 };
 
-Digest::Digest() : state_(std::make_unique<State>()) { (void)XXH3_128bits_reset(state_->xxh); }
+Digest::Digest() : state_(std::make_unique<State>()) {
+  (void)XXH3_128bits_reset(state_->xxh);
+}
 Digest::~Digest() = default;
 
 void Digest::add(std::span<const std::byte> bytes) {

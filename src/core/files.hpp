@@ -13,8 +13,8 @@ namespace epi::core {
 /// The whole file as text. MissingError when it isn't there, IoError when it can't be read.
 [[nodiscard]] std::string read_text(const std::filesystem::path& path);
 
-/// Replaces `path` by `bytes` so that a crash leaves the old file or the new one, never a mix: writes
-/// `path`.tmp, fsyncs, renames, fsyncs the folder. Throws IoError with the system's reason.
+/// Replaces `path` by `bytes` so that a crash leaves the old file or the new one, never a mix:
+/// writes `path`.tmp, fsyncs, renames, fsyncs the folder. Throws IoError with the system's reason.
 void write_durably(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_durably(const std::filesystem::path& path, std::string_view text);
 

@@ -23,11 +23,13 @@ class Log {
 
   template <class... Args>
   void info(fmt::format_string<Args...> format, Args&&... args) const {
-    if (rank_ == 0 && level_ >= LogLevel::info) line("", fmt::format(format, std::forward<Args>(args)...));
+    if (rank_ == 0 && level_ >= LogLevel::info)
+      line("", fmt::format(format, std::forward<Args>(args)...));
   }
   template <class... Args>
   void debug(fmt::format_string<Args...> format, Args&&... args) const {
-    if (rank_ == 0 && level_ >= LogLevel::debug) line("", fmt::format(format, std::forward<Args>(args)...));
+    if (rank_ == 0 && level_ >= LogLevel::debug)
+      line("", fmt::format(format, std::forward<Args>(args)...));
   }
   template <class... Args>
   void warn(fmt::format_string<Args...> format, Args&&... args) const {

@@ -13,14 +13,14 @@ using PhiloxBlock = std::array<std::uint32_t, 4>;
 
 /// What a random number is for. The purpose is part of the key, so no two uses share a stream.
 enum class RandomUse : std::uint32_t {
-  order = 1,     ///< permutation of windows x cell types
-  jitter,        ///< start of a window within its slack
-  strand,        ///< reverse complement or not
-  dna_mask,      ///< which bases are hidden, kept, replaced
-  state_mask,    ///< which bins are hidden
-  state_dropout, ///< whole track becomes missing
-  dropout,       ///< activations
-  parameters,    ///< initial values
+  order = 1,      ///< permutation of windows x cell types
+  jitter,         ///< start of a window within its slack
+  strand,         ///< reverse complement or not
+  dna_mask,       ///< which bases are hidden, kept, replaced
+  state_mask,     ///< which bins are hidden
+  state_dropout,  ///< whole track becomes missing
+  dropout,        ///< activations
+  parameters,     ///< initial values
   test,
 };
 
@@ -33,7 +33,8 @@ enum class RandomUse : std::uint32_t {
   constexpr std::uint32_t kWeyl1 = 0xBB67AE85U;
   // The use is spread over both key words with the Weyl constants, which no seed difference of a
   // small integer reproduces.
-  std::uint32_t key0 = static_cast<std::uint32_t>(seed) ^ (static_cast<std::uint32_t>(use) * kWeyl0);
+  std::uint32_t key0 =
+      static_cast<std::uint32_t>(seed) ^ (static_cast<std::uint32_t>(use) * kWeyl0);
   std::uint32_t key1 =
       static_cast<std::uint32_t>(seed >> 32U) ^ (static_cast<std::uint32_t>(use) * kWeyl1);
   for (int round = 0; round < 10; ++round) {

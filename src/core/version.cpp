@@ -4,8 +4,12 @@
 
 namespace epi::core {
 
-const char* version_text() { return EPI_VERSION " (git " EPI_REVISION ")"; }
+const char* version_text() {
+  return EPI_VERSION " (git " EPI_REVISION ")";
+}
 
-const char* build_text() { return EPI_BUILD; }
+const char* build_text() {
+  return EPI_BUILD;
+}
 
 }  // namespace epi::core

@@ -18,12 +18,16 @@ enum class DType : std::uint8_t { u8, i32, i64, bf16, f32, f64 };
 
 [[nodiscard]] constexpr std::size_t size_of(DType type) {
   switch (type) {
-    case DType::u8: return 1;
-    case DType::bf16: return 2;
+    case DType::u8:
+      return 1;
+    case DType::bf16:
+      return 2;
     case DType::i32:
-    case DType::f32: return 4;
+    case DType::f32:
+      return 4;
     case DType::i64:
-    case DType::f64: return 8;
+    case DType::f64:
+      return 8;
   }
   return 0;
 }
@@ -34,11 +38,16 @@ struct BFloat16;
 template <class T>
 [[nodiscard]] constexpr DType dtype_of() {
   using U = std::remove_const_t<T>;
-  if constexpr (std::is_same_v<U, std::uint8_t>) return DType::u8;
-  else if constexpr (std::is_same_v<U, std::int32_t>) return DType::i32;
-  else if constexpr (std::is_same_v<U, std::int64_t>) return DType::i64;
-  else if constexpr (std::is_same_v<U, BFloat16>) return DType::bf16;
-  else if constexpr (std::is_same_v<U, float>) return DType::f32;
+  if constexpr (std::is_same_v<U, std::uint8_t>)
+    return DType::u8;
+  else if constexpr (std::is_same_v<U, std::int32_t>)
+    return DType::i32;
+  else if constexpr (std::is_same_v<U, std::int64_t>)
+    return DType::i64;
+  else if constexpr (std::is_same_v<U, BFloat16>)
+    return DType::bf16;
+  else if constexpr (std::is_same_v<U, float>)
+    return DType::f32;
   else {
     static_assert(std::is_same_v<U, double>, "no DType for this element type");
     return DType::f64;
@@ -67,8 +76,8 @@ class BasicView {
 
   /// A View is a ConstView.
   template <class Other>
-    requires(std::is_same_v<Byte, const Other>)
-  BasicView(const BasicView<Other>& other)  // NOLINT(google-explicit-constructor)
+  requires(std::is_same_v<Byte, const Other>)
+      BasicView(const BasicView<Other>& other)  // NOLINT(google-explicit-constructor)
       : data_(other.raw()), type_(other.dtype()), device_(other.device()) {
     for (int axis = 0; axis < other.rank(); ++axis) {
       shape_.at(static_cast<std::size_t>(rank_++)) = other.shape(axis);
@@ -99,8 +108,10 @@ class BasicView {
   template <class T>
   [[nodiscard]] auto as() const {
     require(dtype_of<T>() == type_, "view read as another element type");
-    if constexpr (std::is_const_v<Byte>) return reinterpret_cast<const T*>(data_);
-    else return reinterpret_cast<T*>(data_);
+    if constexpr (std::is_const_v<Byte>)
+      return reinterpret_cast<const T*>(data_);
+    else
+      return reinterpret_cast<T*>(data_);
   }
 
   /// `count` elements from element `first` on, as one dimension.

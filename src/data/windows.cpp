@@ -91,16 +91,26 @@ std::int64_t WindowTable::window_bp() const {
   return window_bp_;
 }
 
-core::WindowRef WindowTable::at(std::int64_t index, float jitter) const {
+const WindowTable::Stretch& WindowTable::stretch_of(std::int64_t index) const {
   core::require(index >= 0 && index < size(), "a window of this table");
-  core::require(jitter >= 0.0F && jitter < 1.0F, "jitter in [0, 1)");
   const auto after = std::upper_bound(
       stretches_.begin(), stretches_.end(), index,
       [](std::int64_t i, const Stretch& stretch) { return i < stretch.first_window; });
-  const Stretch& stretch = *std::prev(after);
-  const std::int64_t slack = stretch.length_bp - stretch.num_windows * window_bp_;
-  const auto moved = static_cast<std::int64_t>(double{jitter} * static_cast<double>(slack + 1));
-  return {stretch.segment, stretch.offset_bp + (index - stretch.first_window) * window_bp_ + moved};
+  return *std::prev(after);
+}
+
+core::WindowRef WindowTable::at(std::int64_t index) const {
+  const Stretch& stretch = stretch_of(index);
+  return {stretch.segment, stretch.offset_bp + (index - stretch.first_window) * window_bp_};
+}
+
+core::WindowRef WindowTable::jittered(std::int64_t index, float jitter) const {
+  core::require(jitter >= 0.0F && jitter < 1.0F, "jitter in [0, 1)");
+  const Stretch& stretch = stretch_of(index);
+  const auto moved = static_cast<std::int64_t>(double{jitter} * static_cast<double>(window_bp_));
+  const std::int64_t start = (index - stretch.first_window) * window_bp_ + moved - window_bp_ / 2;
+  const std::int64_t last = stretch.length_bp - window_bp_;
+  return {stretch.segment, stretch.offset_bp + std::clamp<std::int64_t>(start, 0, last)};
 }
 
 Permutation::Permutation(std::uint64_t seed, std::uint64_t epoch, std::uint64_t n)
@@ -146,8 +156,9 @@ void PretrainingOrder::samples(std::uint64_t first_slot, std::span<core::SampleR
     const auto moved = core::philox(options_.seed, core::RandomUse::jitter, counter)[0];
     const auto flipped = core::philox(options_.seed, core::RandomUse::strand, counter)[0] >> 31U;
     sample = {};
-    sample.window = windows_.at(static_cast<std::int64_t>(pair / cells_.size()),
-                                options_.jitter ? core::uniform_float(moved) : 0.0F);
+    const auto window = static_cast<std::int64_t>(pair / cells_.size());
+    sample.window = options_.jitter ? windows_.jittered(window, core::uniform_float(moved))
+                                    : windows_.at(window);
     sample.cell = cells_[pair % cells_.size()];
     const bool reverse = options_.reverse_complement && flipped == 1;
     sample.strand = reverse ? core::Strand::reverse : core::Strand::forward;

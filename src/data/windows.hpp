@@ -12,8 +12,9 @@
 
 namespace epi::data {
 
-/// Windows tile each stretch of a split's regions inside one segment; what a stretch leaves over
-/// (less than one window) is its slack, by which jitter moves a window without leaving the stretch.
+/// Windows tile each stretch of a split's regions inside one segment. Jitter moves a window by up
+/// to half its length either way, within the stretch: all phases of the k-mers are seen, and what
+/// the tiling leaves over at the end of a stretch.
 class WindowTable {
  public:
   /// `window_bp` as TokenSpec::window_bp. Stretches shorter than a window hold none.
@@ -23,8 +24,10 @@ class WindowTable {
 
   [[nodiscard]] std::int64_t size() const;
   [[nodiscard]] std::int64_t window_bp() const;
-  /// Window `index` in 0..size()-1, moved by `jitter` in [0, 1) of its stretch's slack.
-  [[nodiscard]] core::WindowRef at(std::int64_t index, float jitter = 0.0F) const;
+  /// Window `index` in 0..size()-1 where the tiling has it.
+  [[nodiscard]] core::WindowRef at(std::int64_t index) const;
+  /// The same, moved by (jitter - 1/2) window lengths, `jitter` in [0, 1), and kept in its stretch.
+  [[nodiscard]] core::WindowRef jittered(std::int64_t index, float jitter) const;
 
  private:
   struct Stretch {
@@ -32,6 +35,7 @@ class WindowTable {
     std::int64_t offset_bp, length_bp;
     std::int64_t first_window, num_windows;
   };
+  [[nodiscard]] const Stretch& stretch_of(std::int64_t index) const;
   std::vector<Stretch> stretches_;
   std::int64_t window_bp_ = 0;
 };

@@ -63,8 +63,11 @@ TEST_F(Windows_test, Table_stretches_areTiledAsByHand) {
   EXPECT_EQ(train.at(8), (WindowRef{0, 830}));
   EXPECT_EQ(train.at(9), (WindowRef{1, 0}));
   EXPECT_EQ(train.at(18), (WindowRef{2, 400}));
-  EXPECT_EQ(train.at(8, 0.9999999F), (WindowRef{0, 900})) << "the whole slack is used";
-  EXPECT_EQ(train.at(9, 0.5F), (WindowRef{1, 0})) << "no slack, no jitter";
+  EXPECT_EQ(train.jittered(4, 0.0F), (WindowRef{0, 380})) << "half a window back";
+  EXPECT_EQ(train.jittered(4, 0.75F), (WindowRef{0, 455}));
+  EXPECT_EQ(train.jittered(0, 0.0F), (WindowRef{0, 30})) << "not before its stretch";
+  EXPECT_EQ(train.jittered(8, 0.99F), (WindowRef{0, 879})) << "into what the tiling left over";
+  EXPECT_EQ(train.jittered(18, 0.99F).segment, 2);
   EXPECT_EQ(table(Split::valid).size(), 4);
   EXPECT_EQ(table(Split::test).size(), 0);
   EXPECT_THROW((void)train.at(19), epi::core::LogicError);
@@ -83,7 +86,7 @@ TEST_F(Windows_test, Jitter_anyValue_staysInsideAndSharesNothing) {
       const WindowTable windows = table(split, window_bp);
       for (std::int64_t i = 0; i < windows.size(); ++i) {
         for (const float jitter : {0.0F, 0.3F, 0.77F, 0.99999994F}) {
-          const WindowRef window = windows.at(i, jitter);
+          const WindowRef window = windows.jittered(i, jitter);
           ASSERT_TRUE(inside(split, window, window_bp)) << window_bp << " " << i << " " << jitter;
           const auto [contig, start] = place(window);
           for (std::int64_t base = start; base < start + window_bp; ++base) {
@@ -149,7 +152,7 @@ TEST_F(Windows_test, Pretraining_jitterAndStrand_varyAndStayInside) {
     if (sample.window.segment == 1) phases.insert(sample.window.offset_bp % 64);
   }
   EXPECT_NEAR(reverse, 2000, 4 * 32);  // 4 sigma of 4,000 coins
-  EXPECT_EQ(phases.size(), 53U) << "500 = 7 * 64 + 52: 53 places for each window";
+  EXPECT_EQ(phases.size(), 64U) << "k-mers are seen in every phase";
   for (const SampleRef& sample :
        take(PretrainingOrder(table(Split::train), {0}, {1, false, false}), 0, 100)) {
     EXPECT_EQ(sample.strand, Strand::forward);

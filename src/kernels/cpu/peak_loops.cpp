@@ -21,7 +21,8 @@ using Register = float [[gnu::vector_size(kRegisterBytes)]];
 float multiply_add(std::int64_t rounds, float x, float y) {
   const Register factor = Register{} + x;
   const Register term = Register{} + y;
-  Register sums[kAccumulators] = {};
+  Register sums[kAccumulators];  // unlike each other, or the compiler makes them one
+  for (int i = 0; i < kAccumulators; ++i) sums[i] = Register{} + static_cast<float>(i);
   for (std::int64_t round = 0; round < rounds; ++round) {
     for (int i = 0; i < kAccumulators; ++i) sums[i] = sums[i] * factor + term;
   }
