@@ -58,7 +58,8 @@ void compare_splits(Inspection& out, Split one, Split other) {
   }
 }
 
-std::int64_t cells_of(const Manifest& manifest, Split split) {
+/// Cell types that windows of a split are shown with: its own and those of training.
+std::int64_t cells_shown(const Manifest& manifest, Split split) {
   return std::count_if(manifest.cells.begin(), manifest.cells.end(), [split](const Cell& cell) {
     return cell.split == Split::train || cell.split == split;
   });
@@ -68,7 +69,7 @@ WindowCount count_windows(const Store& store, const WindowShape& shape, Split sp
   core::require(shape.k > 0 && shape.stride > 0 && shape.length >= 3, "a window has a k-mer");
   const Manifest& manifest = store.manifest();
   const WindowTable table(manifest, store.corpus(), split, shape.window_bp());
-  WindowCount count{shape, split, table.size(), cells_of(manifest, split), 0, 0.0};
+  WindowCount count{shape, split, table.size(), cells_shown(manifest, split), 0, 0.0};
   count.tokens = count.windows * std::max<std::int64_t>(count.num_cells, 1) * shape.length;
   count.bins_per_window = static_cast<double>(shape.window_bp()) / manifest.bin_bp;
   return count;

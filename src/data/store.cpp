@@ -31,6 +31,14 @@ std::vector<const std::uint8_t*> state_pointers(const MappedShard& shard) {
 
 }  // namespace
 
+std::vector<std::int32_t> cells_of(const Manifest& manifest, Split split) {
+  std::vector<std::int32_t> cells;
+  for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
+    if (manifest.cells[i].split == split) cells.push_back(static_cast<std::int32_t>(i));
+  }
+  return cells;
+}
+
 const char* name_of(Split split) {
   switch (split) {
     case Split::train:

@@ -74,6 +74,9 @@ struct Manifest {
   std::string digest;  ///< of the manifest's content: the store's fingerprint
 };
 
+/// Indices of the cell types of a split.
+[[nodiscard]] std::vector<std::int32_t> cells_of(const Manifest& manifest, Split split);
+
 /// An opened store: its shards mapped into memory, one copy per node (the page cache).
 class Store {
  public:

@@ -61,6 +61,19 @@ Batch::Batch(const BatchShape& shape, core::Device device)
   }
 }
 
+kernels::AssembleArgs Batch::operands() const {
+  kernels::AssembleArgs args;
+  args.token_ids = token_ids;
+  args.type_ids = type_ids;
+  args.dna_rows = dna_rows;
+  args.dna_labels = dna_labels;
+  args.dna_weights = dna_weights;
+  args.state_rows = state_rows;
+  args.state_labels = state_labels;
+  args.state_weights = state_weights;
+  return args;
+}
+
 // Members are in the order of the block: the constructors below append to the table in that order.
 struct MaskedModel::State {
   State(const ModelConfig& model, const BatchShape& batch, kernels::Ops& ops)

@@ -23,6 +23,9 @@ struct Batch {
   core::Tensor token_ids, type_ids;                      ///< i32 [B, T]
   core::Tensor dna_rows, dna_labels, dna_weights;        ///< [B, Md]; absent with Md = 0
   core::Tensor state_rows, state_labels, state_weights;  ///< [B, Ms]; absent with Ms = 0
+
+  /// The part of AssembleArgs that says where to write: these tensors.
+  [[nodiscard]] kernels::AssembleArgs operands() const;
 };
 
 /// Where losses go. Totals are needed for each objective of the batch shape; the rest may be

@@ -39,14 +39,6 @@ Checkpoint checkpoint_of(const EvaluateOptions& options, const core::Log& log) {
   return std::move(*found.newest);
 }
 
-std::vector<std::int32_t> cells_of(const data::Manifest& manifest, data::Split split) {
-  std::vector<std::int32_t> cells;
-  for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
-    if (manifest.cells[i].split == split) cells.push_back(static_cast<std::int32_t>(i));
-  }
-  return cells;
-}
-
 class Evaluation {
  public:
   Evaluation(const EvaluateOptions& options, dist::Communicator& world, const core::Log& log)
@@ -165,21 +157,14 @@ void Evaluation::fit_states() {
       step.first_slot = static_cast<std::uint64_t>(b * shape.batch);
       order.samples(step.first_slot, samples);
       std::array<std::int64_t, 3> counts{};
-      ops_->assemble({.corpus = &corpus_,
-                      .samples = samples,
-                      .tokens = config_.tokens,
-                      .masks = evaluation_masks(config_.masks),
-                      .state = &step,
-                      .token_ids = batch.token_ids,
-                      .type_ids = batch.type_ids,
-                      .dna_rows = batch.dna_rows,
-                      .dna_labels = batch.dna_labels,
-                      .dna_weights = batch.dna_weights,
-                      .state_rows = batch.state_rows,
-                      .state_labels = batch.state_labels,
-                      .state_weights = batch.state_weights,
-                      .counts = core::View(counts.data(), {3})},
-                     stream_);
+      kernels::AssembleArgs args = batch.operands();
+      args.corpus = &corpus_;
+      args.samples = samples;
+      args.tokens = config_.tokens;
+      args.masks = evaluation_masks(config_.masks);
+      args.state = &step;
+      args.counts = core::View(counts.data(), {3});
+      ops_->assemble(args, stream_);
       count_hidden_bins(batch, shape.batch);
     }
   }

@@ -9,17 +9,6 @@
 namespace epi::train {
 namespace {
 
-std::vector<std::int32_t> cells_of(const data::Manifest& manifest,
-                                   std::initializer_list<data::Split> splits) {
-  std::vector<std::int32_t> cells;
-  for (const data::Split split : splits) {
-    for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
-      if (manifest.cells[i].split == split) cells.push_back(static_cast<std::int32_t>(i));
-    }
-  }
-  return cells;
-}
-
 // Rates and lengths that leave an objective without a single target are a mistake.
 void check_slots(const RunConfig& config, const core::CorpusView& corpus) {
   const model::BatchShape shape = batch_shape(config, corpus.bin_bp);
@@ -48,15 +37,16 @@ RunData open_run_data(const RunConfig& config) {
     return data::WindowTable(manifest, corpus, split, config.tokens.window_bp());
   };
   auto order = std::make_unique<data::PretrainingOrder>(
-      windows(data::Split::train), cells_of(manifest, {data::Split::train}),
+      windows(data::Split::train), cells_of(manifest, data::Split::train),
       data::PretrainingOptions{.seed = config.train.seed,
                                .jitter = config.train.jitter,
                                .reverse_complement = config.train.reverse_complement});
   std::unique_ptr<data::SampleSource> valid;
   if (windows(data::Split::valid).size() > 0) {
-    valid = std::make_unique<data::EvaluationOrder>(
-        windows(data::Split::valid), cells_of(manifest, {data::Split::train, data::Split::valid}),
-        config.evaluate_windows);
+    std::vector<std::int32_t> cells = cells_of(manifest, data::Split::train);
+    for (const std::int32_t cell : cells_of(manifest, data::Split::valid)) cells.push_back(cell);
+    valid = std::make_unique<data::EvaluationOrder>(windows(data::Split::valid), std::move(cells),
+                                                    config.evaluate_windows);
   }
   return {std::move(store), corpus, std::move(order), std::move(valid)};
 }

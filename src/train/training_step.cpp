@@ -126,22 +126,14 @@ void TrainingStep::State::assemble() {
     states[j].first_slot =
         static_cast<std::uint64_t>(first_slot) + j * static_cast<std::uint64_t>(samples.size());
     setup.samples.samples(states[j].first_slot, samples);
-    const model::Batch& batch = batches[j];
-    setup.ops.assemble({.corpus = &setup.corpus,
-                        .samples = samples,
-                        .tokens = config.tokens,
-                        .masks = config.masks,
-                        .state = &states[j],
-                        .token_ids = batch.token_ids,
-                        .type_ids = batch.type_ids,
-                        .dna_rows = batch.dna_rows,
-                        .dna_labels = batch.dna_labels,
-                        .dna_weights = batch.dna_weights,
-                        .state_rows = batch.state_rows,
-                        .state_labels = batch.state_labels,
-                        .state_weights = batch.state_weights,
-                        .counts = View(counts.data(), {3})},
-                       setup.stream);
+    kernels::AssembleArgs args = batches[j].operands();
+    args.corpus = &setup.corpus;
+    args.samples = samples;
+    args.tokens = config.tokens;
+    args.masks = config.masks;
+    args.state = &states[j];
+    args.counts = View(counts.data(), {3});
+    setup.ops.assemble(args, setup.stream);
   }
   setup.stream.synchronize();
   message[kNextDna] = static_cast<double>(counts[0]);
