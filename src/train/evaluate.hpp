@@ -19,12 +19,12 @@
 namespace epi::train {
 
 struct EvaluateOptions {
-  std::filesystem::path run;                   ///< the folder that `pretrain` wrote
-  std::optional<std::filesystem::path> store;  ///< where the store is now; default: as in the run
+  std::filesystem::path run{};                   ///< the folder that `pretrain` wrote
+  std::optional<std::filesystem::path> store{};  ///< where the store is now; default: as in the run
   data::Split split = data::Split::valid;
-  std::optional<std::int64_t> step;  ///< default: the newest valid checkpoint
-  std::int64_t windows = 0;          ///< windows x cell types per population; 0: as configured
-  int threads = 0;                   ///< per rank; 0: the affinity mask
+  std::optional<std::int64_t> step{};  ///< default: the newest valid checkpoint
+  std::int64_t windows = 0;            ///< windows x cell types per population; 0: as configured
+  int threads = 0;                     ///< per rank; 0: the affinity mask
 };
 
 /// Sums over hidden tokens; divide by `targets` or `hidden_bases`.

@@ -1,0 +1,198 @@
+// The evaluation report: what it counts, that ranks don't matter, and that hidden means hidden - a
+// model that copies what it sees gains nothing.
+#include "train/evaluate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <mutex>
+#include <numbers>
+
+#include "core/config.hpp"
+#include "data/windows.hpp"
+#include "train/tiny_run.hpp"
+#include "train/training_step.hpp"
+#include "train/validation.hpp"
+
+namespace epi::train {
+namespace {
+
+constexpr std::size_t kUniform = static_cast<std::size_t>(DnaBaseline::uniform);
+
+RunConfig config_of(const fs::path& store) {
+  core::Config text = core::Config::from_text("[data]\nstore = '" + store.string() + "'\n" + R"(
+[tokens]
+k = 3
+stride = 3
+length = 66
+[model]
+size = 'tiny'
+layers = 1
+hidden = 16
+heads = 2
+intermediate = 32
+[train]
+steps = 10
+global_batch = 8
+micro_batch = 2
+threads = 1
+[evaluate]
+every = 0
+windows = 10
+[checkpoint]
+every = 0
+)",
+                                              "evaluate_test.toml");
+  return read_run_config(text);
+}
+
+class Evaluate : public testing::Test {
+ protected:
+  Evaluate() : folder_("evaluate"), config_(config_of(folder_.path() / "store")) {
+    write_tiny_store(folder_.path() / "store");
+  }
+  [[nodiscard]] fs::path run() const { return folder_.path() / "run"; }
+
+  TestFolder folder_;
+  RunConfig config_;
+};
+
+TEST_F(Evaluate, Report_hasSeenAndUnseenApart_withEveryTargetCounted) {
+  run_solo(config_, run());
+  const EvaluationReport report = evaluate({.run = run()}, *dist::make_solo(), core::Log());
+  EXPECT_EQ(report.step, 10);
+  ASSERT_EQ(report.populations.size(), 4U);
+  const std::pair<bool, bool> expected[4] = {
+      {false, true}, {true, true}, {false, false}, {true, false}};
+  const auto slots = static_cast<double>(kernels::dna_slots(config_.tokens, config_.masks));
+  for (std::size_t i = 0; i < 4; ++i) {
+    const Population& population = report.populations[i];
+    EXPECT_EQ(std::pair(population.seen_regions, population.seen_cells), expected[i]);
+    EXPECT_EQ(population.samples, 10);
+    const double targets = population.repeats.targets + population.unique.targets;
+    EXPECT_EQ(targets, 10 * slots);
+    EXPECT_NEAR(population.unique.hidden_bases, 3 * population.unique.targets, 1e-9);
+    EXPECT_NEAR(population.unique.baselines.at(kUniform) / population.unique.targets,
+                std::log(64.0), 1e-9);
+    EXPECT_NEAR(population.unique.nats / population.unique.targets, std::log(69.0), 0.5)
+        << "a model of ten steps knows little";
+    EXPECT_GT(population.states.targets, 0.0);
+  }
+  EXPECT_LT(report.populations[0].unique.baselines[4], report.populations[0].unique.baselines[1])
+      << "the store's bases follow each other: the chain must know";
+}
+
+TEST_F(Evaluate, AnyRanks_sameReport) {
+  run_solo(config_, run());
+  const std::string alone =
+      to_json(evaluate({.run = run(), .threads = 1}, *dist::make_solo(), core::Log()));
+  std::mutex guard;
+  dist::run_threads(2, [&](dist::Communicator& world) {
+    const EvaluationReport report = evaluate({.run = run(), .threads = 1}, world, core::Log());
+    const std::lock_guard lock(guard);
+    const EvaluationReport reference =
+        evaluate({.run = run(), .threads = 1}, *dist::make_solo(), core::Log());
+    for (std::size_t i = 0; i < report.populations.size(); ++i) {
+      const DnaTally& here = report.populations[i].unique;
+      const DnaTally& there = reference.populations[i].unique;
+      EXPECT_EQ(here.targets, there.targets);
+      EXPECT_EQ(here.correct, there.correct);
+      EXPECT_NEAR(here.nats, there.nats, 1e-9 * there.nats);
+      EXPECT_NEAR(here.baselines[4], there.baselines[4], 1e-9 * there.baselines[4]);
+      EXPECT_EQ(report.populations[i].states.confusion, reference.populations[i].states.confusion);
+    }
+  });
+  EXPECT_NE(alone.find("\"order-5 chain, two-sided\""), std::string::npos);
+}
+
+TEST_F(Evaluate, NoCheckpoint_isMissingAndOtherStore_isRefused) {
+  EXPECT_THROW((void)evaluate({.run = run()}, *dist::make_solo(), core::Log()), core::MissingError);
+  run_solo(config_, run());
+  EXPECT_THROW((void)evaluate({.run = run(), .step = 7}, *dist::make_solo(), core::Log()),
+               core::MissingError);
+  const fs::path other = folder_.path() / "other";
+  write_tiny_store(other);
+  data::Manifest manifest = data::read_manifest(other);
+  manifest.cells[0].name = "renamed";
+  core::write_durably(other / data::kManifestName, std::string_view(data::to_json(manifest)));
+  EXPECT_THROW((void)evaluate({.run = run(), .store = other}, *dist::make_solo(), core::Log()),
+               core::ConfigError);
+  EXPECT_THROW(
+      (void)evaluate({.run = run(), .split = data::Split::test}, *dist::make_solo(), core::Log()),
+      core::ConfigError);
+}
+
+/// Mean nats of a copier: half its belief on the token it is shown, half on the unigram; where it
+/// is shown no k-mer, the unigram alone. Returned beside the unigram's own.
+std::pair<double, double> copier_and_unigram(const RunConfig& config, const data::Store& store,
+                                             const kernels::MaskSpec& masks) {
+  const core::CorpusView corpus = store.corpus();
+  const data::EvaluationOrder order(
+      data::WindowTable(store.manifest(), corpus, data::Split::train, config.tokens.window_bp()),
+      {0, 1}, 200);
+  DnaBaselines unigram(config.tokens.k);
+  unigram.add({corpus.segments[0].bases, static_cast<std::size_t>(corpus.segments[0].length_bp)});
+  unigram.fit(*dist::make_solo());
+  model::BatchShape shape = batch_shape(config, corpus.bin_bp);
+  shape.batch = 200;
+  model::Batch batch(shape, core::kCpu);
+  std::vector<core::SampleRef> samples(200);
+  order.samples(0, samples);
+  const kernels::StepState step{.seed = kEvaluationSeed};
+  std::array<std::int64_t, 3> counts{};
+  kernels::AssembleArgs args = batch.operands();
+  args.corpus = &corpus;
+  args.samples = samples;
+  args.tokens = config.tokens;
+  args.masks = masks;
+  args.state = &step;
+  args.counts = core::View(counts.data(), {3});
+  const auto ops = kernels::make_cpu_ops(1);
+  core::Stream stream(core::kCpu);
+  ops->assemble(args, stream);
+  double copier = 0.0;
+  double base = 0.0;
+  const std::vector<std::uint8_t> hidden(3, 1);
+  for (std::int64_t i = 0; i < batch.dna_rows.view().size(); ++i) {
+    if (batch.dna_weights.as<float>()[i] == 0.0F) continue;
+    const std::int32_t kmer = batch.dna_labels.as<std::int32_t>()[i] - kernels::kFirstKmer;
+    const std::vector<std::uint8_t> bases = {static_cast<std::uint8_t>(kmer / 16),
+                                             static_cast<std::uint8_t>(kmer / 4 % 4),
+                                             static_cast<std::uint8_t>(kmer % 4)};
+    const double nats = unigram.score({bases, hidden}, 0)[1];
+    const std::int32_t shown =
+        batch.token_ids.as<std::int32_t>()[batch.dna_rows.as<std::int32_t>()[i]];
+    base += nats;
+    if (shown < kernels::kFirstKmer) {
+      copier += nats;
+    } else {
+      copier -= std::log(0.5 * std::exp(-nats) + (shown - kernels::kFirstKmer == kmer ? 0.5 : 0.0));
+    }
+  }
+  return {copier, base};
+}
+
+TEST_F(Evaluate, ModelThatCopiesWhatItSees_doesNotBeatTheUnigram) {
+  const data::Store store = data::Store::open(folder_.path() / "store");
+  const auto [copier, unigram] =
+      copier_and_unigram(config_, store, evaluation_masks(config_.masks));
+  EXPECT_GE(copier, unigram);
+  const auto [trained, expected] = copier_and_unigram(config_, store, config_.masks);
+  EXPECT_LT(trained, 0.99 * expected) << "with the masks of training it would: this test can fail";
+}
+
+TEST(StateTally, macroF1_matchesHandArithmetic) {
+  StateTally tally;
+  // State 1: 3 true, 2 found, 1 false alarm; state 2: 1 true, 0 found; state 3 never occurs.
+  tally.confusion = {2, 1, 0, 1, 0, 0, 0, 0, 0};
+  // F1 of state 1: 2*2 / (3 + 3); of state 2: 0; mean over the two that occur.
+  EXPECT_NEAR(tally.macro_f1(3), (4.0 / 6.0 + 0.0) / 2.0, 1e-12);
+}
+
+TEST(DnaTally, bitsPerBase_dividesByHiddenBases) {
+  const DnaTally tally{.targets = 2, .hidden_bases = 6, .nats = 6 * std::numbers::ln2};
+  EXPECT_NEAR(tally.bits_per_base(), 1.0, 1e-12);
+}
+
+}  // namespace
+}  // namespace epi::train
