@@ -4,9 +4,9 @@
 namespace epi::model {
 
 Slice add_matrix(ParameterTable& table, const std::string& name, std::int64_t rows,
-                 std::int64_t columns) {
+                 std::int64_t columns, Initial initial) {
   constexpr bool kDecay = true;
-  const std::int64_t index = table.add(name, {rows, columns}, kDecay, Initial::normal);
+  const std::int64_t index = table.add(name, {rows, columns}, kDecay, initial);
   return {table.at(index).offset, rows, columns};
 }
 

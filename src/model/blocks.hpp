@@ -40,7 +40,7 @@ struct Norm {
 
 /// Each appends to the table, with BERT's initial values and decay (matrices decay, vectors don't).
 Slice add_matrix(ParameterTable& table, const std::string& name, std::int64_t rows,
-                 std::int64_t columns);
+                 std::int64_t columns, Initial initial = Initial::normal);
 Slice add_vector(ParameterTable& table, const std::string& name, std::int64_t size,
                  Initial initial);
 /// NAME.weight and NAME.bias.

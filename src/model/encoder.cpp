@@ -12,7 +12,8 @@ Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, kernels::Op
   const std::int64_t h = config.hidden;
   const std::string prefix = "bert.embeddings.";
   words_ = add_matrix(table, prefix + "word_embeddings.weight", config.vocabulary, h);
-  positions_ = add_matrix(table, prefix + "position_embeddings.weight", config.positions, h);
+  positions_ = add_matrix(table, prefix + "position_embeddings.weight", config.positions, h,
+                          Initial::sinusoid);
   types_ = add_matrix(table, prefix + "token_type_embeddings.weight", config.token_types(), h);
   norm_ = add_norm(table, prefix + "LayerNorm", h);
   embedded_ = workspace_.add({b, t, h});

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 #include <utility>
 
 #include "core/philox.hpp"
@@ -53,6 +55,19 @@ void fill_normal(float* values, const Parameter& parameter, std::uint64_t seed, 
       values[first + j] =
           static_cast<float>(deviation * truncated_normal(words[static_cast<std::size_t>(j)]));
     }
+  }
+}
+
+/// Columns 2i and 2i + 1 of row p: sine and cosine of p / 10000^(2i / H), whose mean square is 1/2.
+void fill_sinusoid(float* values, const Parameter& parameter, float deviation) {
+  const std::int64_t columns = parameter.shape.back();
+  const double amplitude = std::numbers::sqrt2 * static_cast<double>(deviation);
+  for (std::int64_t i = 0; i < parameter.size; ++i) {
+    const std::int64_t column = i % columns;
+    const double exponent = static_cast<double>(column / 2 * 2) / static_cast<double>(columns);
+    const double angle = static_cast<double>(i / columns) / std::pow(10000.0, exponent);
+    const double wave = column % 2 == 0 ? std::sin(angle) : std::cos(angle);
+    values[i] = static_cast<float>(amplitude * wave);
   }
 }
 
@@ -108,6 +123,7 @@ void initialise(const ParameterTable& table, std::uint64_t seed, float deviation
   for (const Parameter& p : table.parameters()) {
     if (p.initial == Initial::ones) std::fill_n(values + p.offset, p.size, 1.0F);
     if (p.initial == Initial::normal) fill_normal(values + p.offset, p, seed, index, deviation);
+    if (p.initial == Initial::sinusoid) fill_sinusoid(values + p.offset, p, deviation);
     ++index;
   }
 }

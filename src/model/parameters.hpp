@@ -12,7 +12,10 @@
 
 namespace epi::model {
 
-enum class Initial : std::uint8_t { normal, zeros, ones };
+/// sinusoid: row p holds the waves of position p (Vaswani et al., arXiv 1706.03762, section 3.5),
+/// scaled to the deviation of `normal`. Learned positions that start so know neighbours from
+/// strangers; from noise, every position has to learn its own.
+enum class Initial : std::uint8_t { normal, zeros, ones, sinusoid };
 
 struct Parameter {
   std::string name;                 ///< as in Hugging Face's BertForMaskedLM where it has one

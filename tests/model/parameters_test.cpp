@@ -138,5 +138,21 @@ TEST(MaskedModelTable, vectors_do_not_decay_and_matrices_do) {
   }
 }
 
+TEST(Initialise, sinusoid_startsWithWavesOfTheDeviation) {
+  ParameterTable table;
+  table.add("positions", {3, 16}, true, Initial::sinusoid);
+  const core::Tensor block(core::DType::f32, {table.block_size()});
+  initialise(table, 1, 0.02F, block);
+  const auto* values = block.as<float>();
+  const double amplitude = 0.02 * std::sqrt(2.0);
+  EXPECT_EQ(values[0], 0.0F);
+  EXPECT_NEAR(values[1], amplitude, 1e-8);
+  EXPECT_NEAR(values[32], amplitude * std::sin(2.0), 1e-8);
+  EXPECT_NEAR(values[2 * 16 + 3], amplitude * std::cos(2.0 / std::pow(10000.0, 2.0 / 16.0)), 1e-8);
+  double squares = 0.0;
+  for (int i = 0; i < 48; ++i) squares += static_cast<double>(values[i]) * values[i];
+  EXPECT_NEAR(std::sqrt(squares / 48), 0.02, 1e-8);
+}
+
 }  // namespace
 }  // namespace epi::model
