@@ -128,21 +128,14 @@ class Bench {
     core::fill_zero(counts_, stream_);
     state_.step += 1;
     state_.first_slot = static_cast<std::uint64_t>(state_.step * options_.batch);
-    ops_->assemble({.corpus = &corpus_view_,
-                    .samples = samples_,
-                    .tokens = tokens_,
-                    .masks = masks_,
-                    .state = &state_,
-                    .token_ids = batch_.token_ids,
-                    .type_ids = batch_.type_ids,
-                    .dna_rows = batch_.dna_rows,
-                    .dna_labels = batch_.dna_labels,
-                    .dna_weights = batch_.dna_weights,
-                    .state_rows = batch_.state_rows,
-                    .state_labels = batch_.state_labels,
-                    .state_weights = batch_.state_weights,
-                    .counts = counts_},
-                   stream_);
+    kernels::AssembleArgs args = batch_.operands();
+    args.corpus = &corpus_view_;
+    args.samples = samples_;
+    args.tokens = tokens_;
+    args.masks = masks_;
+    args.state = &state_;
+    args.counts = counts_;
+    ops_->assemble(args, stream_);
   }
 
   void forward() {

@@ -5,18 +5,11 @@
 #include <algorithm>
 
 #include "data/windows.hpp"
+#include "train/run_data.hpp"
 #include "train/training_step.hpp"
 
 namespace epi::launch {
 namespace {
-
-std::vector<std::int32_t> training_cells(const data::Manifest& manifest) {
-  std::vector<std::int32_t> cells;
-  for (std::size_t i = 0; i < manifest.cells.size(); ++i) {
-    if (manifest.cells[i].split == data::Split::train) cells.push_back(static_cast<int>(i));
-  }
-  return cells;
-}
 
 std::int64_t bases_of(const data::Manifest& manifest) {
   std::int64_t bases = 0;
@@ -51,29 +44,28 @@ std::string steps_line(const train::RunConfig& config, std::int64_t samples_per_
 
 std::vector<std::string> plan_of(const train::RunConfig& config, dist::Communicator& world) {
   train::check_ranks(config, world.size());
-  const data::Store store = data::Store::open(config.store);
-  const data::Manifest& manifest = store.manifest();
-  const core::CorpusView corpus = store.corpus();
-  const data::WindowTable windows(manifest, corpus, data::Split::train, config.tokens.window_bp());
-  const std::int64_t held_out =
-      data::WindowTable(manifest, corpus, data::Split::valid, config.tokens.window_bp()).size();
-  const std::vector<std::int32_t> cells = training_cells(manifest);
-  const data::PretrainingOrder order(windows, cells, {});
+  const train::RunData run = train::open_run_data(config);
+  const data::Manifest& manifest = run.store.manifest();
+  const auto windows = [&](data::Split split) {
+    return data::WindowTable(manifest, run.corpus, split, config.tokens.window_bp()).size();
+  };
+  const std::size_t cells = data::cells_of(manifest, data::Split::train).size();
 
   model::ModelConfig model = config.model;
-  model.num_states = corpus.num_states;
+  model.num_states = run.corpus.num_states;
   model.check();
   const std::unique_ptr<kernels::Ops> ops = kernels::make_cpu_ops(config.train.threads);
   core::Stream stream(ops->device());
-  const train::TrainingStep step({config, model, corpus, order, *ops, world, stream});
+  const train::TrainingStep step({config, model, run.corpus, *run.order, *ops, world, stream});
 
-  const std::int64_t tokens = order.epoch_size() * config.tokens.length;
+  const std::int64_t samples = run.order->epoch_size();
   return {store_line(config.store, manifest),
           fmt::format("windows of {} bases: {} for training x {} cell types, {} for validation",
-                      config.tokens.window_bp(), windows.size(), cells.size(), held_out),
-          fmt::format("epoch: {} samples, {} tokens", order.epoch_size(), tokens),
+                      config.tokens.window_bp(), windows(data::Split::train), cells,
+                      windows(data::Split::valid)),
+          fmt::format("epoch: {} samples, {} tokens", samples, samples * config.tokens.length),
           model_line(model, step.table().num_parameters()),
-          steps_line(config, order.epoch_size(), world.size()),
+          steps_line(config, samples, world.size()),
           fmt::format("memory: {:.1f} MiB per rank, and the store's pages once per node",
                       mib(static_cast<double>(step.bytes()))),
           fmt::format("kernels: {}; ranks: {}", ops->description(), world.description())};

@@ -24,6 +24,7 @@ struct Options {
   bool print_config = false;
   bool dry_run = false;
   bool quiet = false;
+  [[nodiscard]] bool trains() const { return !print_config && !dry_run; }
 };
 
 train::RunConfig read_config(const Options& options) {
@@ -32,24 +33,27 @@ train::RunConfig read_config(const Options& options) {
   return train::read_run_config(config);
 }
 
-void print(const std::vector<std::string>& lines) {
-  for (const std::string& line : lines) std::printf("# %s\n", line.c_str());
+/// The plan as comments, so that the whole is still a configuration.
+void print(const std::string& resolved, const std::vector<std::string>& plan) {
+  std::fputs(resolved.c_str(), stdout);
+  for (const std::string& line : plan) std::printf("# %s\n", line.c_str());
 }
 
 int pretrain(const Options& options, Session& session) {
   dist::Communicator& world = session.world();
   std::optional<train::RunConfig> config;
-  dist::agree(world, [&] { config = read_config(options); });
-  if (options.print_config || options.dry_run) {
-    if (session.speaks()) std::printf("%s", config->resolved.c_str());
-  }
-  if (options.print_config) return kDone;
-  if (options.dry_run) {
-    const std::vector<std::string> plan = plan_of(*config, world);
-    if (session.speaks()) print(plan);
+  std::vector<std::string> plan;
+  dist::agree(world, [&] {
+    config = read_config(options);
+    if (options.dry_run) plan = plan_of(*config, world);
+    if (options.trains() && options.out.empty()) {
+      throw core::UsageError("pretrain: --out is required");
+    }
+  });
+  if (!options.trains()) {
+    if (session.speaks()) print(config->resolved, plan);
     return kDone;
   }
-  if (options.out.empty()) throw core::UsageError("pretrain: --out is required");
   train::StopRequest stop;
   const SignalsStop signals(stop);
   const core::Log log = session.log(options.quiet ? core::LogLevel::quiet : core::LogLevel::info);
