@@ -20,6 +20,17 @@ namespace {
 
 using Path = std::vector<std::string>;
 
+/// A value as TOML; numbers with the fewest digits that read back to them (0.15, not 0.1499...).
+std::string text_of(const toml::node& node) {
+  if (const auto number = node.value_exact<double>()) {
+    const std::string digits = fmt::format("{}", *number);
+    return digits.find_first_of(".en") == std::string::npos ? digits + ".0" : digits;
+  }
+  std::ostringstream text;
+  node.visit([&](const auto& value) { text << value; });
+  return text.str();
+}
+
 Path split(std::string_view key) {
   Path path;
   while (true) {
@@ -302,16 +313,19 @@ void Config::refuse_unread() const {
 }
 
 std::string Config::resolved() const {
-  toml::table all;
+  std::map<std::string, std::string> sections;  // the keys without a section come first
   for (const auto& [key, holder] : state_->read) {
-    const Path path = split(key);
-    toml::table* section = make_section(all, path);
-    require(section != nullptr, "no key is read both as a value and as a section");
-    section->insert_or_assign(path.back(), *holder.get("value"));
+    const std::size_t dot = key.rfind('.');
+    const bool plain = dot == std::string::npos;
+    sections[plain ? "" : key.substr(0, dot)] +=
+        fmt::format("{} = {}\n", plain ? key : key.substr(dot + 1), text_of(*holder.get("value")));
   }
-  std::ostringstream text;
-  text << all << '\n';
-  return text.str();
+  std::string text;
+  for (const auto& [section, lines] : sections) {
+    if (!section.empty()) text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
+    text += lines;
+  }
+  return text;
 }
 
 }  // namespace epi::core
