@@ -11,7 +11,8 @@ Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, kernels::Op
   const std::int64_t t = shape.tokens;
   const std::int64_t h = config.hidden;
   const std::string prefix = "bert.embeddings.";
-  words_ = add_matrix(table, prefix + "word_embeddings.weight", config.vocabulary, h);
+  words_ =
+      add_matrix(table, prefix + "word_embeddings.weight", config.vocabulary, h, Initial::kmers);
   positions_ = add_matrix(table, prefix + "position_embeddings.weight", config.positions, h,
                           Initial::sinusoid);
   types_ = add_matrix(table, prefix + "token_type_embeddings.weight", config.token_types(), h);

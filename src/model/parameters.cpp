@@ -58,6 +58,39 @@ void fill_normal(float* values, const Parameter& parameter, std::uint64_t seed, 
   }
 }
 
+/// k of a vocabulary of special tokens and 4^k k-mers; 0 for any other.
+std::int32_t kmer_length(std::int64_t vocabulary) {
+  for (std::int32_t k = 1; k <= 12; ++k) {
+    if (kernels::kFirstKmer + (std::int64_t{1} << (2 * k)) == vocabulary) return k;
+  }
+  return 0;
+}
+
+/// Halves the variance of the rows of k-mers and adds to each the vectors of its bases: element c
+/// of base b at place i takes word 0 of Philox(seed, parameters, {c, 4i + b, index, 1}).
+void add_bases(float* values, const Parameter& parameter, std::uint64_t seed, std::uint32_t index,
+               float deviation) {
+  const std::int32_t k = kmer_length(parameter.shape.front());
+  const std::int64_t columns = parameter.shape.back();
+  const double scale = static_cast<double>(deviation) / std::sqrt(2.0 * std::max(k, 1));
+  std::vector<float> vectors(static_cast<std::size_t>(4 * k * columns));
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    const auto column = static_cast<std::uint32_t>(i % static_cast<std::size_t>(columns));
+    const auto which = static_cast<std::uint32_t>(i / static_cast<std::size_t>(columns));
+    const auto words = core::philox(seed, core::RandomUse::parameters, {column, which, index, 1});
+    vectors[i] = static_cast<float>(scale * truncated_normal(words[0]));
+  }
+  for (std::int64_t kmer = 0; k > 0 && kmer < std::int64_t{1} << (2 * k); ++kmer) {
+    float* row = values + (kernels::kFirstKmer + kmer) * columns;
+    for (std::int64_t c = 0; c < columns; ++c) row[c] *= static_cast<float>(std::sqrt(0.5));
+    for (std::int32_t place = 0; place < k; ++place) {
+      const std::int64_t base = (kmer >> (2 * (k - 1 - place))) & 3;
+      const float* vector = &vectors[static_cast<std::size_t>((4 * place + base) * columns)];
+      for (std::int64_t c = 0; c < columns; ++c) row[c] += vector[c];
+    }
+  }
+}
+
 /// Columns 2i and 2i + 1 of row p: sine and cosine of p / 10000^(2i / H), whose mean square is 1/2.
 void fill_sinusoid(float* values, const Parameter& parameter, float deviation) {
   const std::int64_t columns = parameter.shape.back();
@@ -122,7 +155,10 @@ void initialise(const ParameterTable& table, std::uint64_t seed, float deviation
   std::uint32_t index = 0;
   for (const Parameter& p : table.parameters()) {
     if (p.initial == Initial::ones) std::fill_n(values + p.offset, p.size, 1.0F);
-    if (p.initial == Initial::normal) fill_normal(values + p.offset, p, seed, index, deviation);
+    if (p.initial == Initial::normal || p.initial == Initial::kmers) {
+      fill_normal(values + p.offset, p, seed, index, deviation);
+    }
+    if (p.initial == Initial::kmers) add_bases(values + p.offset, p, seed, index, deviation);
     if (p.initial == Initial::sinusoid) fill_sinusoid(values + p.offset, p, deviation);
     ++index;
   }

@@ -15,7 +15,10 @@ namespace epi::model {
 /// sinusoid: row p holds the waves of position p (Vaswani et al., arXiv 1706.03762, section 3.5),
 /// scaled to the deviation of `normal`. Learned positions that start so know neighbours from
 /// strangers; from noise, every position has to learn its own.
-enum class Initial : std::uint8_t { normal, zeros, ones, sinusoid };
+/// kmers: rows of k-mers are sums of one vector per base and place, plus noise of the same
+/// variance, with the deviation of `normal`: GC content and the bases at a k-mer's ends can be read
+/// off its vector before any k-mer has been seen. Rows of special tokens are as `normal`.
+enum class Initial : std::uint8_t { normal, zeros, ones, sinusoid, kmers };
 
 struct Parameter {
   std::string name;                 ///< as in Hugging Face's BertForMaskedLM where it has one

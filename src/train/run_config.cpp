@@ -136,6 +136,11 @@ void read_model(Config& config, RunConfig& run) {
     section.refuse("activation", activation, "gelu_tanh or gelu");
   }
   model.dropout = static_cast<float>(section.number("dropout", 0.0, 0.0, 0.9));
+  // BERT's 0.02 at its width of 768; weights that sum over fewer inputs start larger in proportion,
+  // so that signals of narrow models don't start out weaker than those of wide ones.
+  const double deviation = 0.02 * std::sqrt(768.0 / model.hidden);
+  model.initial_deviation = static_cast<float>(
+      section.number("initial_deviation", std::round(deviation * 1e4) / 1e4, 1e-4, 1.0));
   model.positions = run.tokens.length;
   model.vocabulary = run.tokens.vocabulary();
 }
@@ -203,6 +208,7 @@ void add_model(Identity& identity, const model::ModelConfig& model) {
   add(identity, "model.activation",
       model.activation == kernels::Activation::gelu ? "gelu" : "gelu_tanh");
   add(identity, "model.dropout", model.dropout);
+  add(identity, "model.initial_deviation", model.initial_deviation);
 }
 
 void add_masks(Identity& identity, const kernels::MaskSpec& masks) {

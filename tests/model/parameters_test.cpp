@@ -154,5 +154,27 @@ TEST(Initialise, sinusoid_startsWithWavesOfTheDeviation) {
   EXPECT_NEAR(std::sqrt(squares / 48), 0.02, 1e-8);
 }
 
+TEST(Initialise, kmersThatShareBases_haveVectorsThatAreAlike) {
+  ParameterTable table;
+  constexpr std::int64_t kColumns = 512;
+  table.add("words", {5 + 64, kColumns}, true, Initial::kmers);
+  const core::Tensor block(core::DType::f32, {table.block_size()});
+  initialise(table, 1, 0.02F, block);
+  const auto likeness = [&](std::int64_t a, std::int64_t b) {
+    double dot = 0.0;
+    for (std::int64_t c = 0; c < kColumns; ++c) {
+      dot += static_cast<double>(block.as<float>()[a * kColumns + c]) *
+             static_cast<double>(block.as<float>()[b * kColumns + c]);
+    }
+    return dot / (kColumns * 0.0176 * 0.0176);  // truncated at two sigma: 0.88 of the deviation
+  };
+  // AAA, AAC, CGT: of the variance one half is the bases', a third of that each base's.
+  EXPECT_NEAR(likeness(5, 5), 1.0, 0.2);
+  EXPECT_NEAR(likeness(5, 6), 1.0 / 3.0, 0.2);
+  EXPECT_NEAR(likeness(5, 5 + 16 + 8 + 3), 0.0, 0.2);
+  EXPECT_NEAR(likeness(0, 0), 1.0, 0.2) << "special tokens are as any row";
+  EXPECT_NEAR(likeness(0, 5), 0.0, 0.2);
+}
+
 }  // namespace
 }  // namespace epi::model
