@@ -21,6 +21,7 @@ enum ExitCode : int {
   kHang = 79,         ///< nothing moved for too long
 };
 
+/// The cause decides the code, whichever verb failed.
 [[nodiscard]] constexpr ExitCode exit_code_of(core::ErrorKind kind) {
   switch (kind) {
     case core::ErrorKind::none:

@@ -14,6 +14,7 @@ namespace epi::launch {
 
 class Session {
  public:
+  /// Keeps references to main's arguments, which MPI may change.
   Session(int& argc, char**& argv) : argc_(argc), argv_(argv) {}
 
   /// All ranks of the job. The first call starts MPI, but only under a launcher (mpirun, srun): a

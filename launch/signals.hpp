@@ -10,8 +10,11 @@ namespace epi::launch {
 /// at a time in a process.
 class SignalsStop {
  public:
+  /// Installs the handlers; LogicError when another one lives. `stop` must outlive it.
   explicit SignalsStop(train::StopRequest& stop);
+  /// Puts the signals' default actions back.
   ~SignalsStop();
+  /// Not copied: handlers belong to the whole process.
   SignalsStop(const SignalsStop&) = delete;
   SignalsStop& operator=(const SignalsStop&) = delete;
 };

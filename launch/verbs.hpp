@@ -10,11 +10,17 @@ class App;
 
 namespace epi::launch {
 
+/// Text to store.
 void add_prepare(CLI::App& app, Verb& chosen);
+/// What a store holds.
 void add_inspect(CLI::App& app, Verb& chosen);
+/// Whether a store is whole.
 void add_verify(CLI::App& app, Verb& chosen);
+/// Trains a model, or resumes a run.
 void add_pretrain(CLI::App& app, Verb& chosen);
+/// Scores a checkpoint beside the baselines.
 void add_evaluate(CLI::App& app, Verb& chosen);
+/// Measures speed beside the machine's roof.
 void add_bench(CLI::App& app, Verb& chosen);
 
 }  // namespace epi::launch

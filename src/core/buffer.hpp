@@ -14,17 +14,25 @@ namespace epi::core {
 /// from 2 MiB on). Move-only: copying device memory takes a stream, see `copy`.
 class Buffer {
  public:
+  /// No memory, on the CPU: what a moved-from buffer is too.
   Buffer() = default;
   /// Throws DeviceError when the device has not enough memory.
   Buffer(Device device, std::size_t bytes);
+  /// Takes the memory over; `other` is left empty, its views now belong to this buffer.
   Buffer(Buffer&& other) noexcept;
+  /// Swaps, so the old memory lives until `other` ends.
   Buffer& operator=(Buffer&& other) noexcept;
+  /// Not copied: a copy of device memory takes a stream.
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
+  /// Frees at once: work that still uses the memory must be finished. Never throws.
   ~Buffer();
 
+  /// First byte, on the buffer's device; null when it is empty.
   [[nodiscard]] std::byte* data() const { return data_; }
+  /// Size as asked for, without what alignment adds.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  /// Where data() may be read: the host reads it on the CPU only.
   [[nodiscard]] Device device() const { return device_; }
   /// The buffer's first elements under a shape; LogicError when they don't fit.
   [[nodiscard]] View view(DType type, std::initializer_list<std::int64_t> shape) const;
@@ -38,11 +46,17 @@ class Buffer {
 /// A buffer with its element type and shape: the common case.
 class Tensor {
  public:
+  /// The absent tensor: its view is absent too, so ops take it for optional operands.
   Tensor() = default;
+  /// Zeroed memory for 1 to 4 sizes. DeviceError when the device has not enough memory.
   Tensor(DType type, std::initializer_list<std::int64_t> shape, Device device = kCpu);
+  /// All elements under the tensor's shape; valid while the tensor lives.
   [[nodiscard]] const View& view() const { return view_; }
-  operator View() const { return view_; }       // NOLINT(google-explicit-constructor)
+  /// Tensors go wherever views are asked for; the view must not outlive its tensor.
+  operator View() const { return view_; }  // NOLINT(google-explicit-constructor)
+  /// The same for operands that are only read.
   operator ConstView() const { return view_; }  // NOLINT(google-explicit-constructor)
+  /// Elements as T; LogicError when T is not the element type.
   template <class T>
   [[nodiscard]] T* as() const {
     return view_.as<T>();

@@ -19,8 +19,10 @@ class Config {
   /// Parses text; `name` stands for the file in messages.
   static Config from_text(std::string_view text, std::string name);
 
+  /// Moved, not copied: which keys have been read is known in one place.
   Config(Config&&) noexcept;
   Config& operator=(Config&&) noexcept;
+  /// Drops keys that nobody has read without a word: call refuse_unread before.
   ~Config();
 
   /// Overrides one key: "section.key=value", the value in TOML; bare words are taken as strings.
@@ -30,11 +32,15 @@ class Config {
   /// line, key, found and expected type when it has another type (an integer is taken for a
   /// double).
   [[nodiscard]] bool get(std::string_view key, bool fallback);
+  /// An integer; "1.0" and "1e3" are not integers and are refused.
   [[nodiscard]] std::int64_t get(std::string_view key, std::int64_t fallback);
+  /// A number; an integer will do.
   [[nodiscard]] double get(std::string_view key, double fallback);
+  /// A text; numbers are not turned into text.
   [[nodiscard]] std::string get(std::string_view key, const std::string& fallback);
   /// A literal would otherwise be taken for a bool.
   [[nodiscard]] std::string get(std::string_view key, const char* fallback);
+  /// A list of texts, perhaps empty; a single text is not taken for a list.
   [[nodiscard]] std::vector<std::string> get(std::string_view key,
                                              const std::vector<std::string>& fallback);
   /// The string at "section.key"; ConfigError when it is absent.

@@ -28,7 +28,9 @@ enum class ErrorKind : int {
 
 class Error : public std::runtime_error {
  public:
+  /// `message` goes to the user as it is: what, found, expected, what to do.
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  /// What decides the exit code, and which error wins when several ranks fail at once.
   [[nodiscard]] ErrorKind kind() const { return kind_; }
 
  private:
@@ -38,6 +40,7 @@ class Error : public std::runtime_error {
 template <ErrorKind K>
 class ErrorOf : public Error {
  public:
+  /// The kind is in the type, so that callers can catch one cause and let others pass.
   explicit ErrorOf(const std::string& message) : Error(K, message) {}
 };
 

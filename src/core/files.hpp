@@ -16,6 +16,7 @@ namespace epi::core {
 /// Replaces `path` by `bytes` so that a crash leaves the old file or the new one, never a mix:
 /// writes `path`.tmp, fsyncs, renames, fsyncs the folder. Throws IoError with the system's reason.
 void write_durably(const std::filesystem::path& path, std::span<const std::byte> bytes);
+/// The same for text, byte for byte: no line ends are changed.
 void write_durably(const std::filesystem::path& path, std::string_view text);
 
 /// fsync of a closed file or of a folder. Throws IoError.

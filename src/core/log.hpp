@@ -21,22 +21,26 @@ class Log {
   /// A log that drops everything, for tests.
   Log() = default;
 
+  /// For everybody: printed by rank 0 from LogLevel::info on.
   template <class... Args>
   void info(fmt::format_string<Args...> format, Args&&... args) const {
     if (rank_ == 0 && level_ >= LogLevel::info)
       line("", fmt::format(format, std::forward<Args>(args)...));
   }
+  /// For developers: printed by rank 0 at LogLevel::debug.
   template <class... Args>
   void debug(fmt::format_string<Args...> format, Args&&... args) const {
     if (rank_ == 0 && level_ >= LogLevel::debug)
       line("", fmt::format(format, std::forward<Args>(args)...));
   }
+  /// Printed by every rank at every level: the rank that sees a problem may be the only one.
   template <class... Args>
   void warn(fmt::format_string<Args...> format, Args&&... args) const {
     line("warning: ", fmt::format(format, std::forward<Args>(args)...));
   }
 
  private:
+  /// One line, flushed: a run that is killed loses none.
   void line(const char* prefix, const std::string& text) const;
 
   std::FILE* out_ = nullptr;

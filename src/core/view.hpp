@@ -16,6 +16,7 @@ namespace epi::core {
 
 enum class DType : std::uint8_t { u8, i32, i64, bf16, f32, f64 };
 
+/// Bytes of one element.
 [[nodiscard]] constexpr std::size_t size_of(DType type) {
   switch (type) {
     case DType::u8:
@@ -68,6 +69,7 @@ class BasicView {
   BasicView(T* data, std::initializer_list<std::int64_t> shape, Device device = kCpu)
       : BasicView(reinterpret_cast<Byte*>(data), dtype_of<T>(), shape, device) {}
 
+  /// Views raw memory as elements of `type`; LogicError unless `shape` has 1 to 4 sizes.
   BasicView(Byte* data, DType type, std::initializer_list<std::int64_t> shape, Device device)
       : data_(data), type_(type), device_(device) {
     require(shape.size() >= 1 && shape.size() <= kMaxRank, "a view has 1 to 4 dimensions");
@@ -84,11 +86,17 @@ class BasicView {
     }
   }
 
+  /// Whether the view is there; a view of null memory counts as absent.
   explicit operator bool() const { return data_ != nullptr; }
+  /// Address of element 0, which only its own device may read.
   [[nodiscard]] Byte* raw() const { return data_; }
+  /// f32 for the absent view, so check for absence first.
   [[nodiscard]] DType dtype() const { return type_; }
+  /// The device whose memory it views.
   [[nodiscard]] Device device() const { return device_; }
+  /// Number of dimensions, 1 to 4; 0 for the absent view.
   [[nodiscard]] int rank() const { return rank_; }
+  /// Size along `axis`, 0 the outermost.
   [[nodiscard]] std::int64_t shape(int axis) const {
     return shape_.at(static_cast<std::size_t>(axis));
   }
@@ -100,6 +108,7 @@ class BasicView {
     for (int axis = 0; axis < rank_; ++axis) product *= shape(axis);
     return product;
   }
+  /// Size in memory; there are no gaps.
   [[nodiscard]] std::size_t bytes() const {
     return static_cast<std::size_t>(size()) * size_of(type_);
   }

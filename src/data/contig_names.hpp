@@ -18,6 +18,7 @@ enum class ChrPrefix : std::uint8_t { matters, optional };
 
 class ContigNames {
  public:
+  /// `contigs` is read now and not kept; indices are places in it.
   ContigNames(std::span<const Contig> contigs, ChrPrefix prefix);
 
   /// Index of the contig: an exact match, else, where the prefix is optional, the name with "chr"

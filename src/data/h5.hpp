@@ -36,6 +36,7 @@ class File {
   /// Read only. FormatError with HDF5's text.
   static File open(const std::filesystem::path& path);
 
+  /// Moved only: one owner closes the file.
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
   ~File();
@@ -44,6 +45,7 @@ class File {
   void write(const std::string& name, Shape shape, std::span<const std::uint8_t> data);
   /// Attributes of a dataset, or of the file with `object` "/". IoError.
   void set_attribute(const std::string& object, const std::string& name, const std::string& text);
+  /// The same for a 64-bit integer.
   void set_attribute(const std::string& object, const std::string& name, std::int64_t value);
   /// Flushes and closes; IoError.
   void close();
@@ -54,12 +56,15 @@ class File {
   [[nodiscard]] std::vector<Chunk> chunks(const std::string& name) const;
   /// The whole dataset through HDF5, which checks Fletcher32. FormatError.
   [[nodiscard]] std::vector<std::uint8_t> read(const std::string& name) const;
+  /// FormatError naming file, object and attribute when it is absent or is no text.
   [[nodiscard]] std::string text_attribute(const std::string& object,
                                            const std::string& name) const;
+  /// The same for an integer.
   [[nodiscard]] std::int64_t integer_attribute(const std::string& object,
                                                const std::string& name) const;
 
  private:
+  /// Owns `id`, an open HDF5 handle; `path` is for messages.
   File(std::filesystem::path path, std::int64_t id);
 
   std::filesystem::path path_;

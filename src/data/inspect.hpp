@@ -17,6 +17,7 @@ struct WindowShape {
   std::int32_t k = 6;
   std::int32_t stride = 6;
   std::int32_t length = 512;
+  /// Bases from the first one of the first k-mer to the last one of the last, as TokenSpec has it.
   [[nodiscard]] constexpr std::int64_t window_bp() const {
     return std::int64_t{length - 3} * stride + k;
   }

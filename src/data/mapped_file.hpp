@@ -12,10 +12,13 @@ class MappedFile {
  public:
   /// MissingError or IoError with the system's reason. An empty file maps to no bytes.
   explicit MappedFile(const std::filesystem::path& path);
+  /// Moved only; views of the bytes stay valid, since the mapping does not move.
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
+  /// Unmaps: every view of the bytes ends here.
   ~MappedFile();
 
+  /// The whole file; pages are read when they are first touched.
   [[nodiscard]] std::span<const std::uint8_t> bytes() const { return bytes_; }
 
  private:

@@ -23,10 +23,13 @@ class MappedShard {
   MappedShard(const std::filesystem::path& folder, const Manifest& manifest, const Shard& shard,
               Depth depth);
 
+  /// The file as it lies on disk, for digests of it.
   [[nodiscard]] std::span<const std::uint8_t> file() const { return file_.bytes(); }
+  /// Base codes of the shard, one byte each, soft-mask bit included.
   [[nodiscard]] std::span<const std::uint8_t> bases() const;
   /// State codes of one cell type.
   [[nodiscard]] std::span<const std::uint8_t> states(std::int32_t cell) const;
+  /// What the header says; the constructor has compared it with the manifest.
   [[nodiscard]] const ShardLayout& layout() const { return layout_; }
 
  private:

@@ -41,8 +41,10 @@ class Preparation {
   /// Cheap checks: all named files are there, the sheet parses, OUT is free. UsageError,
   /// ConfigError, MissingError, InputError.
   Preparation(PrepareOptions options, core::Log log);
+  /// Moved only: the work files have one owner.
   Preparation(Preparation&&) noexcept;
   Preparation& operator=(Preparation&&) noexcept;
+  /// Leaves OUT.partial where it is: an interrupted preparation goes on from it.
   ~Preparation();
 
   /// Parses this part's share of the inputs into work files, unless those of an earlier attempt

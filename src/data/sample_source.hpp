@@ -12,6 +12,7 @@ namespace epi::data {
 /// epoch. A pure function of the slot: any slot, any order, any number of ranks.
 class SampleSource {
  public:
+  /// Sources hold no resources of a run; users keep a reference.
   virtual ~SampleSource() = default;
   /// Samples per epoch.
   [[nodiscard]] virtual std::int64_t epoch_size() const = 0;

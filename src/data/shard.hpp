@@ -58,6 +58,7 @@ inline constexpr const char* kManifestName = "manifest.json";
 
 /// Text of manifest.json, and back. FormatError names the key, found and expected.
 [[nodiscard]] std::string to_json(const Manifest& manifest);
+/// `file_name` is for messages only; the digest in the text must be that of the content.
 [[nodiscard]] Manifest manifest_from_json(const std::string& text, const std::string& file_name);
 
 }  // namespace epi::data

@@ -30,6 +30,7 @@ struct Contig {
 };
 
 enum class Split : std::uint8_t { train, valid, test };
+/// "train", "valid" or "test", as in the manifest and on the command line.
 [[nodiscard]] const char* name_of(Split split);
 
 struct Cell {
@@ -84,10 +85,13 @@ class Store {
   /// MissingError, FormatError (file or dataset, found, expected, what to do).
   static Store open(const std::filesystem::path& folder, bool deep = false);
 
+  /// Moved only; corpus views stay valid, since the mappings do not move.
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
+  /// Unmaps the shards: corpus views end here.
   ~Store();
 
+  /// As read and checked by `open`; its digest is what runs remember the store by.
   [[nodiscard]] const Manifest& manifest() const;
   /// Valid while this store lives.
   [[nodiscard]] core::CorpusView corpus() const;

@@ -18,6 +18,7 @@ class TextFile {
  public:
   /// MissingError or IoError when it can't be opened; InputError when bgzip's end marker is absent.
   explicit TextFile(const std::filesystem::path& path);
+  /// Moved only: the file has one reader. Lines given before end with the move.
   TextFile(TextFile&&) noexcept;
   TextFile& operator=(TextFile&&) noexcept;
   ~TextFile();

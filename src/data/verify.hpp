@@ -12,6 +12,7 @@ struct VerifyReport {
   std::vector<std::string> problems;  ///< one line each, naming the file; empty: the store is whole
   std::int64_t num_shards = 0;        ///< that the manifest names
   std::int64_t bytes = 0;             ///< of the shards that are whole
+  /// Whether nothing was found, as deep as was looked.
   [[nodiscard]] bool ok() const { return problems.empty(); }
 };
 

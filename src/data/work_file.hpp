@@ -37,9 +37,13 @@ void write_track_work(const std::filesystem::path& path, const std::filesystem::
 /// An opened work file of a genome file; its bases are mapped. FormatError on a damaged file.
 class GenomeWork {
  public:
+  /// Reads the table and maps the rest.
   explicit GenomeWork(const std::filesystem::path& path);
+  /// In the order of the FASTA file, with counts and digest.
   [[nodiscard]] const std::vector<Contig>& contigs() const { return contigs_; }
+  /// Runs of N of a contig, sorted and disjoint, in bases from its start.
   [[nodiscard]] const Ranges& gaps(std::size_t contig) const { return gaps_[contig]; }
+  /// Base codes of a contig, one byte each; valid while this object lives.
   [[nodiscard]] std::span<const std::uint8_t> bases(std::size_t contig) const;
 
  private:
@@ -52,10 +56,14 @@ class GenomeWork {
 /// An opened work file of a segmentation; its intervals are mapped. FormatError on a damaged file.
 class TrackWork {
  public:
+  /// Reads the table and maps the intervals.
   explicit TrackWork(const std::filesystem::path& path);
   [[nodiscard]] const std::string& digest() const { return digest_; }  ///< of the BED file
+  /// States that occur in the file, each with the line that first named it.
   [[nodiscard]] const std::vector<NamedState>& states() const { return states_; }
+  /// The bin width that all boundaries agree with.
   [[nodiscard]] const Grid& grid() const { return grid_; }
+  /// Names as in the file; not yet matched to the genome's.
   [[nodiscard]] const std::vector<std::string>& contigs() const { return names_; }
   /// Sorted, disjoint.
   [[nodiscard]] std::span<const StateInterval> intervals(std::size_t contig) const;

@@ -27,6 +27,7 @@ enum class Reduce : std::uint8_t { sum, max };
 class Pending {
  public:
   Pending() = default;  ///< nothing to wait for
+  /// `finish` is called once, by the first wait; a transport puts there what it still has to do.
   explicit Pending(std::function<void(Stream&)> finish) : finish_(std::move(finish)) {}
   /// Work queued on `stream` from now on sees the result; for host memory, the result is there on
   /// return. Throws CommError or PeerError.
@@ -41,15 +42,21 @@ class Pending {
 
 class Communicator {
  public:
+  /// Made by make_solo, run_threads or MpiRuntime::world.
   Communicator() = default;
+  /// Not copied: a second object would make the same rank call twice.
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
+  /// Every Pending of it must have been waited for.
   virtual ~Communicator() = default;
 
+  /// This rank, 0..size()-1; rank 0 writes the run's files.
   [[nodiscard]] virtual int rank() const = 0;
+  /// Number of ranks, at least 1.
   [[nodiscard]] virtual int size() const = 0;
   /// Rank and size among the ranks that share this host's memory; the local rank chooses the GPU.
   [[nodiscard]] virtual int node_rank() const = 0;
+  /// How many ranks share this host, at least 1.
   [[nodiscard]] virtual int node_size() const = 0;
 
   /// Reduces `view` (f32, f64, i64; sum or max) over all ranks in place, after `after`.
@@ -66,6 +73,7 @@ class Communicator {
   virtual void exchange(int partner, const ConstView& send, const View& receive) = 0;
   /// Every rank's text, in rank order, on every rank.
   [[nodiscard]] virtual std::vector<std::string> gather_text(const std::string& mine) = 0;
+  /// Returns when all ranks have called it. CommError or PeerError.
   virtual void barrier() = 0;
   /// The ranks that share this host's memory, as a communicator of their own.
   [[nodiscard]] virtual std::unique_ptr<Communicator> node_group() = 0;

@@ -38,6 +38,7 @@ class GradientBuckets {
   ExchangeStatistics finish(Stream& stream);
 
  private:
+  /// Starts the sum of elements [first, end) after what `stream` holds now.
   void start_bucket(std::int64_t first, std::int64_t end, const Stream& stream);
 
   Communicator& world_;

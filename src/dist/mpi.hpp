@@ -26,7 +26,10 @@ class MpiRuntime {
  public:
   /// Throws CommError when MPI cannot serve calls from one thread of several.
   MpiRuntime(int& argc, char**& argv);
+  /// Finalizes, and waits for all ranks there; does neither when an exception unwinds a larger
+  /// world.
   ~MpiRuntime();
+  /// Not copied: MPI starts and ends once in a process.
   MpiRuntime(const MpiRuntime&) = delete;
   MpiRuntime& operator=(const MpiRuntime&) = delete;
 

@@ -13,6 +13,7 @@ class Staging {
  public:
   /// The view itself when it is host memory; else a host copy, complete on return.
   [[nodiscard]] core::ConstView load(const core::ConstView& view);
+  /// The same for a view that will also be written; bring it back with `store`.
   [[nodiscard]] core::View load(const core::View& view);
   /// Like load, without the content: for views that will be overwritten.
   [[nodiscard]] core::View reserve(const core::View& view);
@@ -21,6 +22,7 @@ class Staging {
   void store(const core::View& view);
 
  private:
+  /// Staging memory under the view's type and size; what it held is lost when it has to grow.
   core::View host_twin(const core::ConstView& view);
 
   core::Buffer buffer_;
