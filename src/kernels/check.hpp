@@ -23,6 +23,7 @@ class Check {
   /// An operand that is read (`in`), written (`out`), of exactly this type and shape. Sizes are at
   /// least 1: an empty view can't be told from an absent one.
   void in(const char* name, const core::ConstView& view, core::DType type, Shape shape);
+  /// The same for a written operand; no_overlaps compares it with all others.
   void out(const char* name, const core::View& view, core::DType type, Shape shape);
 
   /// The same for lists ([N]), which may come in any shape with `count` elements.
@@ -35,7 +36,9 @@ class Check {
 
   /// `view` is there and has `rank` dimensions (0: any number), each at least 1.
   void shaped(const char* name, const core::ConstView& view, int rank) const;
+  /// `view` is left out: an operand that this call has no use for.
   void absent(const char* name, const core::ConstView& view) const;
+  /// Anything else that must hold; `what` says it in the message.
   void promise(bool ok, std::string_view what) const;
 
   /// These two operands may be the same memory (not a part of it).
@@ -56,6 +59,7 @@ class Check {
                 std::int64_t count) const;
   void apart(const Operand& one, const Operand& other) const;
   [[nodiscard]] bool same_allowed(const core::ConstView& one, const core::ConstView& other) const;
+  /// LogicError that names the op.
   [[noreturn]] void fail(std::string_view what) const;
 
   const char* op_;

@@ -32,10 +32,12 @@ struct SpanPlan {
   std::int32_t spans = 0;         ///< chosen per window
 };
 
+/// For values >= 0; the standard library's rounding is not at hand on devices.
 [[nodiscard]] constexpr std::int32_t round_half_up(double value) {
   return static_cast<std::int32_t>(value + 0.5);
 }
 
+/// The same for every window: numbers of target slots must be known before any is seen.
 [[nodiscard]] constexpr SpanPlan plan_spans(const TokenSpec& tokens, const MaskSpec& masks) {
   SpanPlan plan;
   const std::int32_t n = tokens.dna_tokens();
@@ -67,12 +69,14 @@ struct SampleDraws {
   std::uint64_t seed = 0;
   std::uint64_t slot = 0;
 
+  /// Four words of one use; the table above says what `a` and `b` are.
   [[nodiscard]] constexpr core::PhiloxBlock words(core::RandomUse use, std::uint32_t a,
                                                   std::uint32_t b) const {
     return core::philox(
         seed, use,
         {static_cast<std::uint32_t>(slot), static_cast<std::uint32_t>(slot >> 32U), a, b});
   }
+  /// Token at which the lattice of blocks starts: a random phase where k-mers overlap, else 0.
   [[nodiscard]] constexpr std::int32_t first_block(const SpanPlan& plan) const {
     if (plan.guard == 0) return 0;
     const std::uint32_t word = words(core::RandomUse::dna_mask, 0xffffffffU, 0)[0];
@@ -84,10 +88,12 @@ struct SampleDraws {
     const auto drawn = words(core::RandomUse::dna_mask, block, 1 + h / 64);
     return (drawn[(h % 64) / 16] >> (2 * (h % 16))) & 3U;
   }
+  /// Whether the window shows no states at all, as for a cell type without a track.
   [[nodiscard]] constexpr bool track_is_dropped(const MaskSpec& masks) const {
     return core::uniform_float(words(core::RandomUse::state_dropout, 0, 0)[0]) <
            masks.state_dropout;
   }
+  /// Word `e` of run `run`: 0 its start, the others whether it goes on.
   [[nodiscard]] constexpr std::uint32_t state_word(std::uint32_t run, std::uint32_t e) const {
     return words(core::RandomUse::state_mask, run, e / 4)[e % 4];
   }
@@ -96,6 +102,7 @@ struct SampleDraws {
 /// What stands where a span is.
 enum class SpanShown : std::uint8_t { mask, random, kept };
 
+/// From one uniform word: [MASK] below mask_share, random in the next random_share, else kept.
 [[nodiscard]] constexpr SpanShown span_shown(const MaskSpec& masks, std::uint32_t word) {
   const float drawn = core::uniform_float(word);
   if (drawn < masks.mask_share) return SpanShown::mask;

@@ -65,6 +65,7 @@ struct AssembleArgs {
 
 /// Target slots of a window: fixed by the shapes, so that a step is static.
 [[nodiscard]] std::int64_t dna_slots(const TokenSpec& tokens, const MaskSpec& masks);
+/// Likewise for hidden bins of `bin_bp` bases; 0 when states are not masked.
 [[nodiscard]] std::int64_t state_slots(const TokenSpec& tokens, const MaskSpec& masks,
                                        std::int32_t bin_bp);
 
@@ -277,11 +278,15 @@ struct UpdateArgs {
 
 class Ops {
  public:
+  /// Made by make_cpu_ops.
   Ops() = default;
+  /// Not copied: an object owns threads and compiled kernels.
   Ops(const Ops&) = delete;
   Ops& operator=(const Ops&) = delete;
+  /// Work queued through it must be finished.
   virtual ~Ops() = default;
 
+  /// Where operands and streams must lie.
   [[nodiscard]] virtual core::Device device() const = 0;
   /// "avx512, 2 threads", for logs and provenance.
   [[nodiscard]] virtual const char* description() const = 0;
@@ -289,27 +294,47 @@ class Ops {
   /// Windows, k-mers, states, masks and labels of a micro-batch. Integers only: the same bits on
   /// every back end. InputError if a sample lies outside of its segment.
   void assemble(const AssembleArgs& args, Stream& stream);
+  /// out, mean, rstd =; an index outside of its table is a LogicError.
   void embed(const EmbedArgs& args, Stream& stream);
+  /// Each drows (=|+=) as its `write` says; dgamma, dbeta =. Sums run in an order set by the data.
   void embed_grad(const EmbedGradArgs& args, Stream& stream);
+  /// y =, and pre = with an epilogue.
   void linear(const LinearArgs& args, Stream& stream);
+  /// dx (=|+=); db_before = the column sums of the finished dx.
   void linear_grad_input(const LinearGradInputArgs& args, Stream& stream);
+  /// dw and db (=|+=), summed over all rows of the call.
   void linear_grad_weight(const LinearGradWeightArgs& args, Stream& stream);
+  /// out, lse =; self-attention without mask but for `lengths`.
   void attend(const AttendArgs& args, Stream& stream);
+  /// dqkv =; takes what attend wrote and computes probabilities anew.
   void attend_grad(const AttendGradArgs& args, Stream& stream);
+  /// out, sum, mean, rstd =.
   void add_norm(const AddNormArgs& args, Stream& stream);
+  /// dresidual, dx, dgamma, dbeta =.
   void add_norm_grad(const AddNormGradArgs& args, Stream& stream);
+  /// out =; a row outside of `in` is a LogicError.
   void gather_rows(const GatherRowsArgs& args, Stream& stream);
+  /// out (=|+=), deterministic where rows repeat; a row outside of `out` is a LogicError.
   void scatter_rows(const ScatterRowsArgs& args, Stream& stream);
+  /// y =, elementwise.
   void activate(const ActivateArgs& args, Stream& stream);
+  /// dx = dy * activation'(x).
   void activate_grad(const ActivateGradArgs& args, Stream& stream);
+  /// logits = their gradient, totals +=; a label outside of 0..V-1 is a LogicError.
   void class_loss(const ClassLossArgs& args, Stream& stream);
+  /// predictions = their gradient, totals +=.
   void value_loss(const ValueLossArgs& args, Stream& stream);
+  /// out =.
   void combine(const CombineArgs& args, Stream& stream);
+  /// out =; one side is f32, the other bf16.
   void convert(const ConvertArgs& args, Stream& stream);
+  /// out =; a non-finite element makes it non-finite.
   void sum_squares(const SumSquaresArgs& args, Stream& stream);
+  /// One optimizer step on all slices; reads gradient_sum_squares and sets skipped.
   void update(const UpdateArgs& args, Stream& stream);
 
  private:
+  /// Back ends implement these; operands have been checked by then.
   virtual void do_assemble(const AssembleArgs& args, Stream& stream) = 0;
   virtual void do_embed(const EmbedArgs& args, Stream& stream) = 0;
   virtual void do_embed_grad(const EmbedGradArgs& args, Stream& stream) = 0;

@@ -9,25 +9,44 @@ namespace epi::kernels::cpu {
 
 class Gemm;  // gemm.hpp: oneDNN with shape-fixed panels
 
+/// One task per window.
 void assemble(const AssembleArgs& args, Pool& pool);
+/// Tasks of rows, each summed, normalised and dropped in cache.
 void embed(const EmbedArgs& args, Pool& pool);
+/// Sorted by table row, so that no two tasks add to one row at a time.
 void embed_grad(const EmbedGradArgs& args, Pool& pool);
+/// Panels of a product, bias and GELU applied while a panel is in cache.
 void linear(const LinearArgs& args, Pool& pool, Gemm& gemm);
+/// Panels likewise; db_before adds up panels from top to bottom.
 void linear_grad_input(const LinearGradInputArgs& args, Pool& pool, Gemm& gemm);
+/// Panels likewise; the first panel of each row also sums db.
 void linear_grad_weight(const LinearGradWeightArgs& args, Pool& pool, Gemm& gemm);
+/// One task per head and 512 queries; scores never leave the cache.
 void attend(const AttendArgs& args, Pool& pool, Gemm& gemm);
+/// One task per head: its keys' gradients sum over all of its queries.
 void attend_grad(const AttendGradArgs& args, Pool& pool, Gemm& gemm);
+/// Tasks of rows; bound by memory.
 void add_norm(const AddNormArgs& args, Pool& pool);
+/// dgamma and dbeta are summed per piece of rows, then merged in order.
 void add_norm_grad(const AddNormGradArgs& args, Pool& pool);
+/// Tasks of gathered rows.
 void gather_rows(const GatherRowsArgs& args, Pool& pool);
+/// Each task owns output rows, so sums need no locks and keep their order.
 void scatter_rows(const ScatterRowsArgs& args, Pool& pool);
+/// Tasks of 32 Ki elements; bound by memory or by the polynomial.
 void activate(const ActivateArgs& args, Pool& pool);
 void activate_grad(const ActivateGradArgs& args, Pool& pool);
+/// Tasks of rows; totals are added afterwards in double, in row order.
 void class_loss(const ClassLossArgs& args, Pool& pool);
+/// Scalar, in double; partial totals are added in order.
 void value_loss(const ValueLossArgs& args, Pool& pool);
+/// Tasks of 32 Ki elements; bound by memory.
 void combine(const CombineArgs& args, Pool& pool);
+/// Likewise, in either direction.
 void convert(const ConvertArgs& args, Pool& pool);
+/// Chunks of fixed size, added in order.
 void sum_squares(const SumSquaresArgs& args, Pool& pool);
+/// Pieces of the flat block rather than of tensors: biases would be tiny tasks.
 void update(const UpdateArgs& args, Pool& pool);
 
 }  // namespace epi::kernels::cpu

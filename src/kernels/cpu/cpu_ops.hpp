@@ -19,10 +19,13 @@ class CpuOps final : public Ops {
   /// `threads` >= 1.
   explicit CpuOps(int threads);
 
+  /// The CPU: streams are finished when a call returns.
   [[nodiscard]] core::Device device() const override { return core::kCpu; }
+  /// Instruction set and number of threads.
   [[nodiscard]] const char* description() const override { return description_.c_str(); }
 
  private:
+  /// Each forwards to its free function with this object's threads.
   void do_assemble(const AssembleArgs& args, Stream& stream) override;
   void do_embed(const EmbedArgs& args, Stream& stream) override;
   void do_embed_grad(const EmbedGradArgs& args, Stream& stream) override;

@@ -15,7 +15,9 @@ struct Cut {
   std::int64_t size;
   std::int64_t count = (total + size - 1) / size;
 
+  /// First item of a piece.
   [[nodiscard]] std::int64_t begin(std::int64_t piece) const { return piece * size; }
+  /// One past its last item.
   [[nodiscard]] std::int64_t end(std::int64_t piece) const {
     return std::min(total, (piece + 1) * size);
   }
@@ -36,11 +38,14 @@ void for_pieces(Pool& pool, const Cut& cut, const Body& body) {
 /// any order.
 class Scratch {
  public:
+  /// Room for `count` of T, rounded up to a cache line.
   template <class T>
   [[nodiscard]] static std::size_t bytes(std::int64_t count) {
     return (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
   }
+  /// Takes the pool's scratch, `total` bytes, for the op that runs now.
   Scratch(Pool& pool, std::size_t total) : next_(pool.scratch(total)) {}
+  /// The next `count` of T on a cache line of their own; contents are what was left there.
   template <class T>
   [[nodiscard]] T* take(std::int64_t count) {
     auto* array = reinterpret_cast<T*>(next_);

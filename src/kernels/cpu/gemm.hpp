@@ -31,8 +31,10 @@ struct GemmShape {
 /// Compiled products, with what each thread needs to run them.
 class Gemm {
  public:
+  /// For a pool of `threads`, which is how many sets of operands each kernel gets.
   explicit Gemm(int threads);
   ~Gemm();
+  /// Not copied: kernels are handed out by reference.
   Gemm(const Gemm&) = delete;
   Gemm& operator=(const Gemm&) = delete;
 
@@ -63,14 +65,18 @@ class Gemm {
 /// the last ones.
 class Panels {
  public:
+  /// Depends on the shape alone, never on threads.
   Panels(std::int64_t rows, std::int64_t cols);
 
   struct Panel {
     std::int64_t row, rows, col, cols;
     std::int64_t down, across;  ///< position in the grid
   };
+  /// Panels from top to bottom.
   [[nodiscard]] std::int64_t down() const { return down_; }
+  /// Panels from left to right.
   [[nodiscard]] std::int64_t across() const { return across_; }
+  /// All panels: the tasks of a product.
   [[nodiscard]] std::int64_t count() const { return down_ * across_; }
   /// Neighbouring tasks share rows.
   [[nodiscard]] Panel at(std::int64_t task) const;

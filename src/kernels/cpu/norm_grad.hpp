@@ -16,11 +16,15 @@ namespace epi::kernels::cpu {
 /// Partial sums of each piece: [pieces, 2, H], dgamma before dbeta.
 class NormPartials {
  public:
+  /// Floats that all pieces need.
   [[nodiscard]] static std::int64_t size(const Cut& cut, std::int64_t hidden) {
     return cut.count * 2 * hidden;
   }
+  /// Views `memory` of size() floats; the caller owns it.
   NormPartials(float* memory, std::int64_t hidden) : memory_(memory), hidden_(hidden) {}
+  /// [H], this piece's sum for gamma.
   [[nodiscard]] float* dgamma(std::int64_t piece) const { return memory_ + piece * 2 * hidden_; }
+  /// [H], this piece's sum for beta.
   [[nodiscard]] float* dbeta(std::int64_t piece) const { return dgamma(piece) + hidden_; }
   /// Zeroes one piece; called by the task that fills it.
   void clear(std::int64_t piece) const;

@@ -14,10 +14,13 @@ class Pool {
  public:
   /// `threads` >= 1; the caller is one of them. Each runs oneDNN with one OpenMP thread.
   explicit Pool(int threads);
+  /// Waits for the workers to end; not to be called inside `run`.
   ~Pool();
+  /// Not copied: it owns threads.
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
+  /// The caller included.
   [[nodiscard]] int threads() const;
 
   /// Calls body(task, thread) for each task in 0..tasks-1 and returns when all are done. Tasks are
@@ -38,6 +41,7 @@ class Pool {
 
  private:
   using Call = void (*)(const void* body, std::int64_t task, int thread);
+  /// `run` without its template: bodies are called through a pointer.
   void run_erased(std::int64_t tasks, const void* body, Call call);
   struct State;
   std::unique_ptr<State> state_;
