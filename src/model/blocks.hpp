@@ -41,19 +41,23 @@ struct Norm {
 /// Each appends to the table, with BERT's initial values and decay (matrices decay, vectors don't).
 Slice add_matrix(ParameterTable& table, const std::string& name, std::int64_t rows,
                  std::int64_t columns, Initial initial = Initial::normal);
+/// Without weight decay: biases, and gamma and beta of LayerNorm.
 Slice add_vector(ParameterTable& table, const std::string& name, std::int64_t size,
                  Initial initial);
 /// NAME.weight and NAME.bias.
 Dense add_dense(ParameterTable& table, const std::string& name, std::int64_t out, std::int64_t in);
+/// NAME.weight (ones) and NAME.bias (zeros).
 Norm add_norm(ParameterTable& table, const std::string& name, std::int64_t size);
 
 /// Owns the activations of a model. All of them are added in constructors, so a step allocates
 /// none.
 class Workspace {
  public:
+  /// Holds nothing yet; all of it will lie on `device`.
   explicit Workspace(core::Device device) : device_(device) {}
   /// A zeroed f32 tensor that lives as long as this object.
   core::View add(std::initializer_list<std::int64_t> shape);
+  /// Bytes of all tensors added so far, without alignment.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:

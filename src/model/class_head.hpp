@@ -56,6 +56,7 @@ class ClassHead {
   void backward(const Targets& targets, kernels::Write write, const core::View& hidden_gradient,
                 const Pass& pass);
 
+  /// Bytes this head holds beside parameters and gradients; fixed after construction.
   [[nodiscard]] std::size_t activation_bytes() const { return workspace_.bytes(); }
 
  private:

@@ -41,13 +41,18 @@ class Encoder {
   [[nodiscard]] core::View hidden_gradient() const { return scratch_.dout; }
   /// [V, H], for a tied decoder.
   [[nodiscard]] const Slice& word_embeddings() const { return words_; }
+  /// Bytes of activations and gradients of all layers; fixed after construction.
   [[nodiscard]] std::size_t activation_bytes() const { return workspace_.bytes(); }
 
  private:
+  /// Behind the embeddings' LayerNorm; layers have their own sites.
   [[nodiscard]] kernels::Dropout dropout(const Pass& pass) const;
+  /// Words, types, positions; embed_grad writes their gradients in the same order.
   [[nodiscard]] std::array<kernels::EmbedTable, kernels::kMaxEmbedTables> tables(
       const EncoderInput& input, const Pass& pass) const;
+  /// Sum of the three embeddings, LayerNorm, dropout.
   void embed(const EncoderInput& input, const Pass& pass);
+  /// From scratch_.dout; `word_gradient` as in backward.
   void embed_grad(const EncoderInput& input, kernels::Write word_gradient, const Pass& pass);
 
   kernels::Ops* ops_;

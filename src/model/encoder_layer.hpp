@@ -50,8 +50,11 @@ class EncoderLayer {
     core::View mean, rstd;  ///< [B*T]
   };
 
+  /// In Hugging Face's order and names; that order is the order of the flat block.
   void add_parameters(const ModelConfig& config, const std::string& prefix, ParameterTable& table);
+  /// Everything that forward leaves for backward; gradients are shared, in LayerScratch.
   void plan_activations(const ModelConfig& config, const BatchShape& shape, Workspace& workspace);
+  /// Takes x from part.sum, and leaves the sum there for the gradient.
   void forward_add_norm(kernels::Ops& ops, const AddNorm& part, const core::ConstView& residual,
                         const core::View& out, const Pass& pass) const;
   /// Gradient of the residual into `dresidual`; returns the view that holds the gradient of x.
@@ -67,6 +70,7 @@ class EncoderLayer {
   /// `dintermediate`, and the gradients of the first matrix and its bias.
   void backward_intermediate(kernels::Ops& ops, const core::View& dy,
                              const core::View& dintermediate, const Pass& pass);
+  /// The same draws in forward and backward: they depend on layer, site and element only.
   [[nodiscard]] kernels::Dropout dropout(DropoutSite site, const Pass& pass) const;
 
   std::uint32_t index_;

@@ -19,6 +19,7 @@ namespace epi::model {
 
 /// The operands of one micro-batch, as `Ops::assemble` writes them.
 struct Batch {
+  /// Zeroed tensors on `device`. DeviceError without memory.
   Batch(const BatchShape& shape, core::Device device);
   core::Tensor token_ids, type_ids;                      ///< i32 [B, T]
   core::Tensor dna_rows, dna_labels, dna_weights;        ///< [B, Md]; absent with Md = 0
@@ -41,11 +42,14 @@ class MaskedModel {
   /// Plans and allocates all activations: no allocation later. `ops` must outlive this object.
   /// ConfigError when the sizes don't fit each other.
   MaskedModel(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops);
+  /// Work queued on it must be finished.
   ~MaskedModel();
 
   /// Depends on the configuration alone: the DNA head is always there, the state head with S > 0.
   [[nodiscard]] const ParameterTable& table() const;
+  /// As given, checked.
   [[nodiscard]] const ModelConfig& config() const;
+  /// The only shape that forward and backward take.
   [[nodiscard]] const BatchShape& shape() const;
   /// Bytes of activations and workspace that this object holds.
   [[nodiscard]] std::size_t activation_bytes() const;

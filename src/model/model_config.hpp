@@ -21,6 +21,7 @@ struct ModelConfig {
   float epsilon = 1e-12F;
   float initial_deviation = 0.02F;
 
+  /// Rows of the token-type table: missing, the S states, masked.
   [[nodiscard]] std::int32_t token_types() const { return num_states + 2; }
   /// Throws ConfigError naming the wrong size.
   void check() const;

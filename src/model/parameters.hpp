@@ -34,14 +34,17 @@ class ParameterTable {
   /// Appends a parameter and returns its index. Names are unique.
   std::int64_t add(std::string name, std::vector<std::int64_t> shape, bool decay, Initial initial);
 
+  /// In the order of their offsets, which is forward order.
   [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
   /// Elements of the block, padding included (padding stays 0).
   [[nodiscard]] std::int64_t block_size() const { return block_size_; }
   /// Elements that are parameters.
   [[nodiscard]] std::int64_t num_parameters() const;
+  /// LogicError unless `index` is one that `add` has returned.
   [[nodiscard]] const Parameter& at(std::int64_t index) const;
   /// LogicError when there is no such name.
   [[nodiscard]] const Parameter& find(const std::string& name) const;
+  /// What Ops::update takes: offsets ascend, padding belongs to no slice.
   [[nodiscard]] std::vector<kernels::ParameterSlice> slices() const;
 
  private:

@@ -26,9 +26,11 @@ struct Pass {
   const BlockHooks& hooks;
   core::Stream& stream;
 
+  /// Tells train, if it listens, that forward is about to read from `offset` on.
   void before_read(std::int64_t offset) const {
     if (hooks.before_read) hooks.before_read(offset);
   }
+  /// Tells train, if it listens, that gradients from `offset` on are final.
   void gradients_done(std::int64_t offset) const {
     if (hooks.gradients_done) hooks.gradients_done(offset);
   }

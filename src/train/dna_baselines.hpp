@@ -20,6 +20,7 @@ struct VisibleWindow {
 
 enum class DnaBaseline : std::uint8_t { uniform, unigram, gc_unigram, chain, two_sided_chain };
 inline constexpr int kNumDnaBaselines = 5;
+/// For tables: "order-5 chain, one-sided".
 [[nodiscard]] const char* name_of(DnaBaseline baseline);
 
 /// Nats of one hidden token under each baseline, indexed by DnaBaseline. Bases of the token that
@@ -48,6 +49,7 @@ class DnaBaselines {
 
  private:
   class Chain;
+  /// One strand; codes without the soft-mask bit, k-mers with N not counted.
   void count_strand(std::span<const std::uint8_t> bases);
   void fit_chain();
   [[nodiscard]] double probability(std::span<const std::uint8_t> bases, std::int64_t context_start,

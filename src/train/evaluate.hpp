@@ -35,6 +35,7 @@ struct DnaTally {
   double correct = 0.0;  ///< tokens whose most likely k-mer is the true one
   DnaScores baselines{};
 
+  /// The model's nats / hidden bases / ln 2.
   [[nodiscard]] double bits_per_base() const;
 };
 

@@ -17,6 +17,7 @@ class GradientTree {
   /// `leaves` >= 1 micro-batches of gradients of `elements` f32.
   GradientTree(std::int64_t leaves, std::int64_t elements, kernels::Ops& ops);
 
+  /// Micro-batches per step on this rank.
   [[nodiscard]] std::int64_t leaves() const { return leaves_; }
   /// f32 [elements]: where the gradient of micro-batch `leaf` is to be written. Leaves come in
   /// order.
@@ -28,6 +29,7 @@ class GradientTree {
   void add_last(std::int64_t first, std::int64_t count, core::Stream& stream);
   /// f32 [elements], the same memory in every step.
   [[nodiscard]] core::View result() const { return blocks_.front(); }
+  /// Bytes of all blocks.
   [[nodiscard]] std::size_t bytes() const;
 
  private:

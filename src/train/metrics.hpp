@@ -40,9 +40,11 @@ class MetricsLog {
   MetricsLog(const std::filesystem::path& csv, const std::filesystem::path& events,
              std::int64_t step);
   ~MetricsLog();
+  /// Not copied: it owns both open files.
   MetricsLog(const MetricsLog&) = delete;
   MetricsLog& operator=(const MetricsLog&) = delete;
 
+  /// Appends one line, not flushed to disk; IoError.
   void add(const MetricsRow& row);
   /// {"event": name, "time": UTC, "step": step, fields...}
   void event(const std::string& name, std::int64_t step, const std::vector<EventField>& fields);

@@ -25,12 +25,17 @@ class PopulationScorer {
   /// Adds to `population`, which must outlive it. Samples are forward strand.
   PopulationScorer(const ScorerSetup& setup, Population& population);
 
+  /// All samples of a scored batch; LogicError unless they lie on the forward strand.
   void add(const ScoredBatch& batch);
 
  private:
+  /// Fills bases_, codes_ and hidden_ from row `row` of the batch.
   void see_window(const ScoredBatch& batch, std::int64_t row);
+  /// The row's hidden tokens, split by whether most of their bases are soft-masked.
   void add_dna(const ScoredBatch& batch, std::int64_t row);
+  /// The row's hidden bins.
   void add_states(const ScoredBatch& batch, std::int64_t row);
+  /// States of the training cell types at the bin of `token`, into others_.
   void count_others(const core::SampleRef& sample, std::int64_t token);
 
   ScorerSetup setup_;

@@ -31,6 +31,7 @@ struct TrainConfig {
   bool jitter = true;
   bool reverse_complement = true;
 
+  /// Per optimizer step, over all ranks.
   [[nodiscard]] std::int64_t micro_batches() const { return global_batch / micro_batch; }
 };
 
@@ -63,6 +64,7 @@ void check_ranks(const RunConfig& config, int ranks);
 /// Keys that change the mathematics with their values, in a fixed order: a run may only be resumed
 /// with equal ones. Number of steps, cadences, threads and the store's path are not among them.
 using Identity = std::vector<std::pair<std::string, std::string>>;
+/// What a checkpoint remembers of its configuration.
 [[nodiscard]] Identity identity_of(const RunConfig& config);
 
 /// ConfigError naming the first key that differs, with both values.

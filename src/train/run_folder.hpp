@@ -12,11 +12,14 @@ class RunLock {
   /// Creates the folder if need be. UsageError when another process holds it; IoError otherwise. A
   /// file system without locks gives none: `held` is false then.
   explicit RunLock(const std::filesystem::path& run);
+  /// Moved only: one owner holds the lock.
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&&) = delete;
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
+  /// Gives the lock up; the file stays.
   ~RunLock();
+  /// False where the file system has no locks.
   [[nodiscard]] bool held() const { return held_; }
 
  private:
@@ -26,9 +29,13 @@ class RunLock {
 
 struct RunFolder {
   std::filesystem::path root;
+  /// One folder per checkpoint.
   [[nodiscard]] std::filesystem::path checkpoints() const { return root / "checkpoints"; }
+  /// The resolved configuration.
   [[nodiscard]] std::filesystem::path config() const { return root / "config.toml"; }
+  /// One row per step.
   [[nodiscard]] std::filesystem::path metrics() const { return root / "metrics.csv"; }
+  /// One JSON object per line.
   [[nodiscard]] std::filesystem::path events() const { return root / "events.jsonl"; }
 };
 

@@ -49,6 +49,7 @@ class SafetensorsFile {
 
   /// In the order of their data.
   [[nodiscard]] const std::vector<TensorEntry>& entries() const { return entries_; }
+  /// "__metadata__" of the header; empty without it.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// FormatError naming the file when there is no such tensor.
   [[nodiscard]] const TensorEntry& find(const std::string& name) const;

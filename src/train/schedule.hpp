@@ -20,6 +20,7 @@ struct Schedule {
   std::int64_t warmup_steps = 0;
   std::int64_t steps = 1;  ///< N; the run may be shorter
 
+  /// Learning rate of a step, counted from 1.
   [[nodiscard]] double at(std::int64_t step) const;
 };
 

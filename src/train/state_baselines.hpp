@@ -31,6 +31,7 @@ struct HiddenBin {
 
 enum class StateBaseline : std::uint8_t { unigram, neighbours, majority };
 inline constexpr int kNumStateBaselines = 3;
+/// For tables: "two-sided neighbour table".
 [[nodiscard]] const char* name_of(StateBaseline baseline);
 
 /// Nats of the truth and the state each baseline would answer, indexed by StateBaseline.
@@ -44,6 +45,7 @@ struct StateScores {
 
 class StateBaselines {
  public:
+  /// `num_states` = S >= 1, as in the store.
   explicit StateBaselines(std::int32_t num_states);
 
   /// Counts one hidden bin of a training window.
@@ -55,6 +57,7 @@ class StateBaselines {
   [[nodiscard]] StateScores score(const HiddenBin& bin, std::span<const std::int32_t> others) const;
 
  private:
+  /// First count of the row for these neighbours; kNone is a code of its own.
   [[nodiscard]] std::size_t row_of(std::int32_t left, std::int32_t right) const;
 
   std::int32_t num_states_;

@@ -16,8 +16,10 @@ namespace epi::train {
 /// One line every log.every steps: mean losses over them, speed, and when the run will end.
 class StatusLine {
  public:
+  /// `log` and `config` must outlive it; `first_step` is the one resumed from.
   StatusLine(const core::Log& log, const RunConfig& config, std::int64_t first_step)
       : log_(log), config_(config), last_step_(first_step) {}
+  /// Adds a step that took `seconds`, and logs when a line is due.
   void add(const StepReport& report, double seconds);
 
  private:
@@ -32,6 +34,7 @@ class StatusLine {
 [[nodiscard]] std::string describe(const MaskedScores& scores);
 /// Speed, memory and seconds per part.
 [[nodiscard]] std::string describe_costs(const RunResult& result);
+/// The same figures for events.jsonl.
 [[nodiscard]] std::vector<EventField> cost_fields(const RunResult& result);
 
 }  // namespace epi::train

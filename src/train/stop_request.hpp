@@ -12,7 +12,9 @@ class StopRequest {
  public:
   /// `signal` != 0 is remembered for messages; the last one wins.
   void request(int signal) noexcept { signal_.store(signal, std::memory_order_relaxed); }
+  /// The signal remembered; 0: none.
   [[nodiscard]] int signal() const noexcept { return signal_.load(std::memory_order_relaxed); }
+  /// Of this process only; the step's report says it for all ranks.
   [[nodiscard]] bool requested() const noexcept { return signal() != 0; }
 
  private:

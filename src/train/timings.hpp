@@ -20,6 +20,7 @@ enum class Part : std::uint8_t {
 };
 inline constexpr std::size_t kNumParts = 8;
 
+/// As in events.jsonl, where "_s" is appended.
 [[nodiscard]] constexpr const char* name_of(Part part) {
   constexpr std::array<const char*, kNumParts> kNames = {
       "assemble", "forward", "backward", "exchange", "update", "evaluate", "checkpoint", "report"};
@@ -35,7 +36,9 @@ class Timings {
  public:
   using Clock = std::chrono::steady_clock;
 
+  /// Adds to what the part has taken so far.
   void add(Part part, double seconds) { seconds_[static_cast<std::size_t>(part)] += seconds; }
+  /// Of one part, since the run began or was resumed.
   [[nodiscard]] double seconds(Part part) const { return seconds_[static_cast<std::size_t>(part)]; }
   /// Of all steps so far, without evaluation, checkpoints and reports.
   [[nodiscard]] double step_seconds() const {

@@ -27,7 +27,9 @@ struct ObjectiveTotals {
 
   /// Mean nats per target; 0 without targets.
   [[nodiscard]] double loss() const { return targets > 0.0 ? nll / targets : 0.0; }
+  /// Share of correct targets; 0 without targets.
   [[nodiscard]] double accuracy() const { return targets > 0.0 ? correct / targets : 0.0; }
+  /// Adds sums, so that means over several steps weigh each target alike.
   ObjectiveTotals& operator+=(const ObjectiveTotals& other);
 };
 
@@ -66,13 +68,18 @@ class TrainingStep {
   /// rank is in every rank's report. Steps past config.train.steps are not prepared.
   StepReport run(bool wish_to_stop);
 
+  /// Steps, updates and skipped steps so far, resumed ones included.
   [[nodiscard]] const RunProgress& progress() const;
   /// Continues from here; the caller has filled `blocks()`.
   void restore(const RunProgress& progress);
 
+  /// Views of parameters and moments, for checkpoints and restoring.
   [[nodiscard]] TrainingBlocks blocks() const;
+  /// For evaluation between steps, which may overwrite its activations.
   [[nodiscard]] model::MaskedModel& model();
+  /// Names and places in the blocks.
   [[nodiscard]] const model::ParameterTable& table() const;
+  /// Callers add what they do between steps.
   [[nodiscard]] Timings& timings();
   /// Bytes of parameters, gradients, moments, batches and activations.
   [[nodiscard]] std::size_t bytes() const;

@@ -62,6 +62,7 @@ struct ValidatorSetup {
 /// Owns its batch, so that a training step prepared before a validation is still ready after it.
 class Validator {
  public:
+  /// Allocates a batch of the model's shape; DeviceError without memory.
   explicit Validator(const ValidatorSetup& setup);
   ~Validator();
 
