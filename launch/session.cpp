@@ -80,6 +80,7 @@ int Session::report(const std::exception_ptr& failure) {
   } else {
     std::fprintf(stderr, "epitrain: error: rank %d: %s\n", world_->rank(), found.message.c_str());
     std::fflush(stderr);
+    // The others wait in a collective that this rank will never reach.
     world_->abort(found.code);
   }
   return found.code;

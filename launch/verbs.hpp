@@ -20,7 +20,7 @@ void add_verify(CLI::App& app, Verb& chosen);
 void add_pretrain(CLI::App& app, Verb& chosen);
 /// Scores a checkpoint beside the baselines.
 void add_evaluate(CLI::App& app, Verb& chosen);
-/// Measures speed beside the machine's roof.
+/// How fast a training step is on this machine.
 void add_bench(CLI::App& app, Verb& chosen);
 
 }  // namespace epi::launch

@@ -9,7 +9,9 @@
 namespace epi::core {
 namespace {
 
+/// A cache line, and one 512-bit vector.
 constexpr std::size_t kLine = 64;
+/// Transparent huge pages on x86-64: whole ones only, so sizes are rounded up too.
 constexpr std::size_t kHugePage = std::size_t{2} << 20U;
 
 std::byte* allocate_host(std::size_t bytes) {

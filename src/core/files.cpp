@@ -14,6 +14,7 @@
 namespace epi::core {
 namespace {
 
+/// Reads errno first: formatting the message may change it.
 [[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
   const int reason = errno;
   const std::string message = fmt::format("{}: {}: {}", path.string(), what, std::strerror(reason));
@@ -37,6 +38,7 @@ class Descriptor {
   int fd_;
 };
 
+/// A bare file name lies in the current folder, which fsync needs a name for.
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
@@ -68,6 +70,7 @@ void write_durably(const std::filesystem::path& path, std::span<const std::byte>
     }
     if (::fsync(file.get()) != 0) fail(aside, "fsync failed");
   }
+  // Only now: a crash before leaves the old file untouched under its name.
   publish(aside, path);
 }
 
@@ -82,6 +85,7 @@ void sync_path(const std::filesystem::path& path) {
 
 void publish(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0) fail(to, "rename into place failed");
+  // The rename itself lives in the folder: without this it may be lost in a power cut.
   sync_path(folder_of(to));
 }
 

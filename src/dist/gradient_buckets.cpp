@@ -10,6 +10,7 @@
 namespace epi::dist {
 namespace {
 
+/// The last bucket has nothing to hide behind: the smaller, the shorter the wait.
 constexpr std::int64_t kFrontShare = 8;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -51,6 +52,7 @@ void GradientBuckets::done_from(std::int64_t offset, const Stream& stream) {
 
 void GradientBuckets::start_bucket(std::int64_t first, std::int64_t end, const Stream& stream) {
   if (before_start_) before_start_(first, end - first);
+  // A world of one still merges its micro-batches above.
   if (world_.size() == 1) return;
   const View bucket = gradients_.slice(first, end - first);
   const auto begin = std::chrono::steady_clock::now();

@@ -14,6 +14,7 @@ std::optional<std::int64_t> number(const Environment& environment, const char* n
   if (!text) return std::nullopt;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  // A value that is not a whole number says nothing.
   if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
   return value;
 }

@@ -246,6 +246,7 @@ class ThreadRank final : public Communicator {
   /// to = elements [first, first + count) of all ranks' memory, combined in rank order.
   void reduce_part(Reduce op, std::int64_t first, std::int64_t count, const View& to) {
     const std::size_t offset = static_cast<std::size_t>(first) * core::size_of(to.dtype());
+    // Rank order, whoever comes first: sums have the same bits in every run.
     inputs_.clear();
     for (const Post& other : group_->posts) inputs_.push_back(other.read + offset);
     reduce_in_order(op, to.dtype(), inputs_, to.raw(), count);

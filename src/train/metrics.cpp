@@ -64,6 +64,7 @@ void trim_csv(const fs::path& path, std::int64_t step) {
   core::write_durably(path, std::string_view(kept));
 }
 
+/// Lines without a step go too: nothing says whether they lie past the checkpoint.
 void trim_events(const fs::path& path, std::int64_t step) {
   std::string kept;
   if (fs::exists(path)) {
@@ -100,6 +101,7 @@ void append(int descriptor, const fs::path& path, std::string_view line) {
 
 MetricsLog::MetricsLog(const fs::path& csv, const fs::path& events, std::int64_t step)
     : csv_path_(csv), events_path_(events) {
+  // Trimmed before they are opened: trimming replaces the files.
   trim_csv(csv, step);
   trim_events(events, step);
   csv_ = open_for_append(csv);

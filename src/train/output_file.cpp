@@ -41,6 +41,7 @@ void OutputFile::append(std::span<const std::byte> bytes) {
 void OutputFile::finish() {
   if (::fsync(descriptor_) != 0) fail(path_, "cannot be flushed to disk");
   const int result = ::close(descriptor_);
+  // Closed even when close fails: a second close might hit another file's number.
   descriptor_ = -1;
   if (result != 0) fail(path_, "cannot be closed");
 }

@@ -92,6 +92,7 @@ void PopulationScorer::add_dna(const ScoredBatch& batch, std::int64_t row) {
     DnaTally& tally = 2 * soft > setup_.tokens.k ? population_.repeats : population_.unique;
     const auto scored = static_cast<std::size_t>(row * slots + slot);
     tally.targets += 1.0;
+    // Each target carries its share, so that repeats and unique add up to the window's bases.
     tally.hidden_bases += hidden / targets;
     tally.nats += static_cast<double>(batch.dna_row_loss[scored]);
     tally.correct += batch.dna_predicted[scored] == labels[at] ? 1.0 : 0.0;
@@ -147,6 +148,7 @@ void sum_over_ranks(Population& population, dist::Communicator& world) {
   list_sums(population.repeats, sums);
   list_sums(population.unique, sums);
   list_sums(population.states, sums);
+  // One message for all tallies: a collective costs more than its few kilobytes.
   std::vector<double> message;
   for (const double* sum : sums) message.push_back(*sum);
   message.push_back(static_cast<double>(population.samples));

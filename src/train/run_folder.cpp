@@ -47,6 +47,7 @@ RunLock::RunLock(const std::filesystem::path& run) {
   if (descriptor_ < 0) {
     throw core::IoError(fmt::format("{}: {}", path.string(), std::strerror(errno)));
   }
+  // Without waiting: the user should hear at once who holds it.
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) {
     held_ = true;
     write_owner(descriptor_);

@@ -184,8 +184,10 @@ void TrainingStep::State::backward_last(std::size_t j) {
   const auto start = Timings::Clock::now();
   model::BlockHooks hooks;
   hooks.gradients_done = [this](std::int64_t offset) { buckets.done_from(offset, setup.stream); };
+  // Runs hooks as it goes, so most of the exchange is over when it returns.
   model.backward(batches[j], parameters, &states[j], tree.leaf(local - 1), hooks, setup.stream);
   const dist::ExchangeStatistics exchange = buckets.finish(setup.stream);
+  // What the exchange hid behind backward counts as backward.
   timings.add(Part::backward, seconds_since(start) - exchange.exposed_s);
   timings.add(Part::exchange, exchange.exposed_s);
 }
@@ -250,6 +252,7 @@ StepReport TrainingStep::run(bool wish_to_stop) {
     s.primed = true;
   }
   s.message = {};
+  // Loss scales need the targets of all ranks, which came with the last exchange.
   s.set_scales();
   s.compute();
   s.timings.measure(Part::update, [&] { s.update(); });
@@ -266,6 +269,7 @@ const RunProgress& TrainingStep::progress() const {
 
 void TrainingStep::restore(const RunProgress& progress) {
   state_->progress = progress;
+  // The prepared batch belongs to the step before: assemble anew.
   state_->primed = false;
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 using core::View;
 
+/// The message that sums scores over the ranks: f64, three totals per objective.
 enum Slot : std::size_t { kDna = 0, kState = 3, kHiddenBases = 6, kSamples = 7, kNumSlots = 8 };
 
 template <class T>

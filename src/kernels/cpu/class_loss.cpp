@@ -45,6 +45,7 @@ RowResult loss_of_row(const ClassLossArgs& args, std::int64_t m) {
   return result;
 }
 
+/// One thread, in row order, so totals have the same bits at any number of threads.
 void add_totals(const ClassLossArgs& args, const RowResult* results) {
   const auto* weights = args.weights.as<float>();
   auto* totals = args.totals.as<double>();

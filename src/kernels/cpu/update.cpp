@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kElementsOfTask = 64 * 1024;
 
+/// In double, as the sum of squares comes; only the factor is rounded.
 float clip_of(const StepState& state) {
   if (state.max_gradient_norm <= 0.0F) return 1.0F;
   constexpr double kTiny = 1e-6;  // as torch.nn.utils.clip_grad_norm_

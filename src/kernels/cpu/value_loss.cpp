@@ -15,6 +15,7 @@ struct ValueAndSlope {
   double value, slope;
 };
 
+/// (p - t)^2 and its derivative in p.
 ValueAndSlope squared_error(double prediction, double target) {
   const double difference = prediction - target;
   return {difference * difference, 2.0 * difference};
