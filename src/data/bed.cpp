@@ -11,6 +11,8 @@ namespace epi::data {
 namespace {
 
 constexpr std::size_t kColumns = 4;
+/// Far above any chromosome, far below what sums and roundings of coordinates overflow at.
+constexpr std::int64_t kFarthestBp = std::int64_t{1} << 40;
 
 /// Whole words only: a contig may be called "tracked1".
 bool starts_with_word(std::string_view line, std::string_view word) {
@@ -48,6 +50,10 @@ std::int64_t coordinate(const TextFile& file, std::string_view text, std::string
     file.fail(fmt::format("{} '{}' is not a whole number", which, text));
   }
   if (value < 0) file.fail(fmt::format("{} {} is negative", which, value));
+  if (value > kFarthestBp) {
+    file.fail(
+        fmt::format("{} {} is above {}, the highest base there can be", which, value, kFarthestBp));
+  }
   return value;
 }
 

@@ -241,8 +241,9 @@ std::vector<std::uint8_t> shard_states(const StorePlan& plan, const Shard& shard
         [](std::int64_t bp, const StateInterval& interval) { return bp < interval.end_bp; });
     for (; at != intervals.end() && at->start_bp < shard.start_bp + shard.length_bp; ++at) {
       const std::int64_t first = std::max<std::int64_t>(0, at->start_bp - shard.start_bp) / bin_bp;
-      const std::int64_t end =
-          std::min(bins, round_up(at->end_bp - shard.start_bp, bin_bp) / bin_bp);
+      // Cut before it is rounded: an end far past the contig's would overflow.
+      const std::int64_t end_bp = std::min(shard.length_bp, at->end_bp - shard.start_bp);
+      const std::int64_t end = std::min(bins, round_up(end_bp, bin_bp) / bin_bp);
       std::fill(row + first, row + end, codes[static_cast<std::size_t>(at->state)]);
     }
   }

@@ -58,8 +58,9 @@ Ranges intersect(const Ranges& a, const Ranges& b) {
 Ranges grown(const Ranges& ranges, std::int64_t by_bp, std::int64_t length_bp) {
   Ranges wide = ranges;
   for (Range& range : wide) {
-    range.start_bp = std::max<std::int64_t>(0, range.start_bp - by_bp);
-    range.end_bp = std::min(length_bp, range.end_bp + by_bp);
+    range.start_bp = by_bp < range.start_bp ? range.start_bp - by_bp : 0;
+    // What is left is compared, not the sum: a huge guard would overflow.
+    range.end_bp = by_bp < length_bp - range.end_bp ? range.end_bp + by_bp : length_bp;
   }
   return normalized(std::move(wide));
 }

@@ -5,6 +5,7 @@
 
 #include <bitset>
 #include <cstdint>
+#include <limits>
 
 namespace epi::data {
 namespace {
@@ -51,6 +52,11 @@ TEST(Ranges_operations, EverySet_matchesFlagsPerBase) {
 TEST(Ranges_normalized, OverlapTouchEmptyInverted_becomeOneForm) {
   EXPECT_EQ((Ranges{{0, 9}, {12, 13}}),
             normalized({{12, 13}, {3, 5}, {0, 4}, {5, 9}, {20, 20}, {7, 6}, {1, 2}}));
+}
+
+TEST(Ranges_grown, HugeGuard_isTheWholeContig) {
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ((Ranges{{0, 1000}}), grown({{200, 300}, {999, 1000}}, most, 1000));
 }
 
 }  // namespace
