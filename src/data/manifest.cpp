@@ -178,6 +178,30 @@ void check_shards(const Manifest& manifest, const std::string& file) {
   check_pieces(pieces, manifest, file + ": shards");
 }
 
+/// No base in two splits: such a store would report what it was trained on.
+void check_splits_apart(const Manifest& manifest, const std::string& file) {
+  std::vector<std::pair<Interval, Split>> all;
+  for (const Split split : kSplits) {
+    for (const Interval& region : manifest.regions[static_cast<int>(split)]) {
+      all.emplace_back(region, split);
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.first.contig, a.first.start_bp) <
+           std::pair(b.first.contig, b.first.start_bp);
+  });
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    const auto& [left, left_split] = all[i - 1];
+    const auto& [right, right_split] = all[i];
+    if (left.contig != right.contig || left.end_bp <= right.start_bp) continue;
+    throw core::FormatError(fmt::format(
+        "{}: {} {}..{} and {} {}..{} of contig {} share bases; a base belongs to one split: "
+        "prepare the store again",
+        file, name_of(left_split), left.start_bp, left.end_bp, name_of(right_split), right.start_bp,
+        right.end_bp, left.contig));
+  }
+}
+
 void check_meaning(const Manifest& manifest, const std::string& file) {
   check_unique(manifest.contigs, &Contig::name, "contigs", file);
   check_unique(manifest.cells, &Cell::id, "cell types", file);
@@ -190,6 +214,7 @@ void check_meaning(const Manifest& manifest, const std::string& file) {
     check_pieces(manifest.regions[static_cast<int>(split)], manifest,
                  fmt::format("{}: regions of {}", file, name_of(split)));
   }
+  check_splits_apart(manifest, file);
   check_shards(manifest, file);
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/error.hpp"
 #include "core/files.hpp"
 #include "data/store_fixture.hpp"
 
@@ -52,18 +53,21 @@ TEST(Inspect_test, Bins_perCell_areCounted) {
   EXPECT_EQ(std::accumulate(expected.begin(), expected.end(), std::int64_t{0}), 25 + 21 + 22);
 }
 
-TEST(Inspect_test, SharedBases_areALeak) {
+TEST(Inspect_test, SharedBases_areRefusedBeforeAnyFigure) {
   const Folder folder;
   Manifest manifest = write_store(folder.path());
   manifest.regions[1] = {{0, 6490, 9001}};
   epi::core::write_durably(folder.path() / kManifestName, to_json(manifest));
-  const Inspection in = inspect(Store::open(folder.path()), {});
-  EXPECT_EQ(in.shared_bp, 10);
-  EXPECT_EQ(in.nearest_bp, 0);
-  const auto lines = describe(in);
-  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const std::string& line) {
-    return line == "LEAK: splits share 10 bases";
-  }));
+  try {
+    (void)Store::open(folder.path());
+    ADD_FAILURE() << "a store whose splits share ten bases was opened";
+  } catch (const epi::core::FormatError& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("train 0..6500 and valid 6490..9001"), std::string::npos) << message;
+  }
+  manifest.regions[1] = {{0, 6500, 9001}};
+  epi::core::write_durably(folder.path() / kManifestName, to_json(manifest));
+  EXPECT_EQ(inspect(Store::open(folder.path()), {}).nearest_bp, 0);
 }
 
 TEST(Inspect_test, Describe_showsSplitsOfCellsAndContigs) {
