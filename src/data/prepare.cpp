@@ -73,14 +73,20 @@ struct Input {
 };
 
 /// What a shard's content follows from: the same key, the same bytes.
-std::string key_of(const Manifest& manifest, const Shard& shard) {
+std::string key_of(const StorePlan& plan, std::span<const TrackWork> tracks, const Shard& shard) {
+  const Manifest& manifest = plan.manifest;
   std::string text = fmt::format("{} {} {} {} {}", kShardVersion,
                                  manifest.contigs[static_cast<std::size_t>(shard.contig)].name,
                                  manifest.contigs[static_cast<std::size_t>(shard.contig)].digest,
                                  shard.start_bp, shard.length_bp);
   text += fmt::format(" {}", manifest.bin_bp);
   for (const epi::data::State& state : manifest.states) text += fmt::format(" {}", state.number);
-  for (const Cell& cell : manifest.cells) text += fmt::format(" {}", cell.digest);
+  for (std::size_t c = 0; c < manifest.cells.size(); ++c) {
+    // The same file gives other states where another of its contigs is matched (--alias-chr).
+    const auto track = plan.tracks[c][static_cast<std::size_t>(shard.contig)];
+    text += fmt::format(" {} '{}'", manifest.cells[c].digest,
+                        track ? tracks[c].contigs()[*track] : std::string());
+  }
   return core::digest_of(text);
 }
 
@@ -117,7 +123,7 @@ struct Preparation::State {
     if (!fs::exists(note_path(shard))) return std::nullopt;
     try {
       const json note = json::parse(core::read_text(note_path(shard)));
-      if (note.at("key") != key_of(plan.manifest, shard)) return std::nullopt;
+      if (note.at("key") != key_of(plan, tracks, shard)) return std::nullopt;
       Shard finished = shard;
       note.at("bytes").get_to(finished.bytes);
       note.at("digest").get_to(finished.digest);
@@ -150,7 +156,7 @@ struct Preparation::State {
     content.num_cells = static_cast<std::int32_t>(tracks.size());
     const Shard written = write_shard(partial / shard.file, content);
     // The note comes after its shard is durable: a note without a shard is never believed.
-    const json note = {{"key", key_of(plan.manifest, shard)},
+    const json note = {{"key", key_of(plan, tracks, shard)},
                        {"bytes", written.bytes},
                        {"digest", written.digest},
                        {"bases_digest", written.bases_digest},

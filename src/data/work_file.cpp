@@ -26,11 +26,23 @@ struct Header {
   std::int64_t table_offset;
   std::int64_t file_bytes;
   char zero[8];
+  char content[32];
 };
-static_assert(sizeof(Header) == 64 && sizeof(Header) % alignof(StateInterval) == 0);
+static_assert(sizeof(Header) == 96 && sizeof(Header) % alignof(StateInterval) == 0);
 static_assert(std::is_trivially_copyable_v<StateInterval> && sizeof(StateInterval) == 24);
 
-constexpr char kMagic[9] = "EPIWORK1";
+constexpr char kMagic[9] = "EPIWORK2";
+
+std::span<const std::byte> bytes_of(const void* bytes, std::size_t size) {
+  return {static_cast<const std::byte*>(bytes), size};
+}
+
+/// The digest of payload and table, completed by the header's own fields.
+std::string completed(core::Digest& content, Header header) {
+  std::memset(header.content, 0, sizeof header.content);
+  content.add(bytes_of(&header, sizeof header));
+  return content.hex();
+}
 
 /// Writes aside; `finish` makes the file appear under its name.
 class WorkWriter {
@@ -42,7 +54,7 @@ class WorkWriter {
     const std::string digest = core::digest_of_file(source);
     core::require(digest.size() == sizeof header_.digest, "a digest has 32 digits");
     std::memcpy(header_.digest, digest.data(), sizeof header_.digest);
-    (void)append(&header_, sizeof header_);  // again, complete, in finish
+    write(&header_, sizeof header_);  // again, complete, in finish
   }
   ~WorkWriter() {
     if (file_ == nullptr) return;
@@ -55,9 +67,9 @@ class WorkWriter {
 
   /// Returns where in the file the bytes begin.
   std::int64_t append(const void* bytes, std::size_t size) {
-    if (size > 0 && std::fwrite(bytes, 1, size, file_) != size) fail("write failed");
     const std::int64_t begin = size_;
-    size_ += static_cast<std::int64_t>(size);
+    write(bytes, size);
+    content_.add(bytes_of(bytes, size));
     return begin;
   }
 
@@ -65,14 +77,20 @@ class WorkWriter {
     const std::string text = table.dump();
     header_.table_offset = append(text.data(), text.size());
     header_.file_bytes = size_;
+    const std::string content = completed(content_, header_);
+    std::memcpy(header_.content, content.data(), sizeof header_.content);
     if (std::fseek(file_, 0, SEEK_SET) != 0) fail("seek failed");
-    (void)append(&header_, sizeof header_);
+    write(&header_, sizeof header_);
     if (std::fclose(std::exchange(file_, nullptr)) != 0) fail("write failed");
     core::sync_path(aside_);
     core::publish(aside_, path_);
   }
 
  private:
+  void write(const void* bytes, std::size_t size) {
+    if (size > 0 && std::fwrite(bytes, 1, size, file_) != size) fail("write failed");
+    size_ += static_cast<std::int64_t>(size);
+  }
   [[noreturn]] void fail(const char* what) const {
     throw core::IoError(fmt::format("{}: {}: {}", aside_.string(), what, std::strerror(errno)));
   }
@@ -80,6 +98,7 @@ class WorkWriter {
   std::filesystem::path path_, aside_;
   std::FILE* file_;
   Header header_{};
+  core::Digest content_;
   std::int64_t size_ = 0;
 };
 
@@ -106,6 +125,21 @@ Header header_of(const std::filesystem::path& path, std::span<const std::uint8_t
 json table_of(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
   const auto table = bytes.subspan(static_cast<std::size_t>(header_of(path, bytes).table_offset));
   return json::parse(table.begin(), table.end());
+}
+
+/// Reads every byte: a flipped one in the payload would become a wrong store without a word.
+bool is_whole(const Header& header, std::span<const std::uint8_t> bytes) {
+  core::Digest content;
+  content.add(std::as_bytes(bytes.subspan(sizeof header)));
+  return completed(content, header) == std::string_view(header.content, sizeof header.content);
+}
+
+/// `count` items of `size` bytes from `offset` on lie between header and table.
+void check_place(const std::filesystem::path& path, std::span<const std::uint8_t> bytes,
+                 std::size_t offset, std::size_t count, std::size_t size) {
+  const auto table = static_cast<std::size_t>(header_of(path, bytes).table_offset);
+  const bool begins_inside = offset >= sizeof(Header) && offset <= table;
+  if (!begins_inside || count > (table - offset) / size) fail_damaged(path);
 }
 
 std::string digest_in(const Header& header) {
@@ -158,10 +192,12 @@ void write_track_work(const std::filesystem::path& path, const std::filesystem::
 }
 
 bool is_current(const std::filesystem::path& path, const std::filesystem::path& source) {
-  if (!std::filesystem::exists(path)) return false;
+  std::error_code unreadable;  // opening it then says why
+  if (!std::filesystem::exists(path, unreadable) && !unreadable) return false;
   try {
     const MappedFile file(path);
-    return digest_in(header_of(path, file.bytes())) == core::digest_of_file(source);
+    const Header header = header_of(path, file.bytes());
+    return is_whole(header, file.bytes()) && digest_in(header) == core::digest_of_file(source);
   } catch (const core::FormatError&) {
     return false;  // damaged: read the input again
   }
@@ -178,6 +214,9 @@ GenomeWork::GenomeWork(const std::filesystem::path& path) try : file_(path) {
     entry.at("digest").get_to(contig.digest);
     contigs_.push_back(std::move(contig));
     offsets_.push_back(entry.at("offset").get<std::size_t>());
+    if (contigs_.back().length_bp < 0) fail_damaged(path);
+    check_place(path, file_.bytes(), offsets_.back(),
+                static_cast<std::size_t>(contigs_.back().length_bp), 1);
     Ranges& gaps = gaps_.emplace_back();
     for (const json& gap : entry.at("gaps")) gaps.push_back({gap.at(0), gap.at(1)});
   }
@@ -201,6 +240,9 @@ TrackWork::TrackWork(const std::filesystem::path& path) try : file_(path) {
     names_.push_back(entry.at("name"));
     offsets_.push_back(entry.at("offset"));
     counts_.push_back(entry.at("count"));
+    const bool aligned = offsets_.back() % alignof(StateInterval) == 0;
+    if (!aligned || counts_.back() == 0) fail_damaged(path);
+    check_place(path, file_.bytes(), offsets_.back(), counts_.back(), sizeof(StateInterval));
   }
 } catch (const json::exception&) {
   fail_damaged(path);

@@ -1,10 +1,11 @@
 // Files between the steps of `prepare`: parsed inputs, so that reading is shared among processes
 // and an interrupted run needn't read again. They live in OUT.partial/work, never in a store.
 //
-//   file   := magic[8] "EPIWORK1"  digest[32]  table_offset i64  file_bytes i64  zero[8]
-//             payload table
-//   digest := XXH3-128 of the input file, in hexadecimal
-//   table  := JSON; places in the payload are byte offsets from the file's start
+//   file    := magic[8] "EPIWORK2"  digest[32]  table_offset i64  file_bytes i64  zero[8]
+//              content[32] payload table
+//   digest  := XXH3-128 of the input file, in hexadecimal
+//   content := XXH3-128 of payload, table and the header with zeros for `content`
+//   table   := JSON; places in the payload are byte offsets from the file's start
 //
 // Numbers are in the machine's order: a work file never leaves the machines of one run.
 #pragma once

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <string>
@@ -174,6 +175,34 @@ TEST(Prepare_interrupted, ChangedInput_isReadAgain) {
   (void)prepare(options);
   const Store store = Store::open(options.out, true);
   EXPECT_EQ(2, store.corpus().segments[0].states[0][0]);
+}
+
+TEST(Prepare_interrupted, OtherAliases_makeOtherShards) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  // "chr7" of cell A is contig 7 only with --alias-chr; cell B has contig 7 either way.
+  (void)folder.write("a.bed", "chr7\t200\t400\t1_Tss\nchr8\t0\t600\t9_Enh\n");
+  {
+    Preparation killed(options, core::Log());
+    killed.read_inputs(0, 1);
+    killed.plan();
+    killed.write_shards(0, 1);
+  }
+  options.alias_chr = true;
+  (void)prepare(options);
+  EXPECT_EQ(1, Store::open(options.out, true).corpus().segments[0].states[0][0]);
+}
+
+TEST(Prepare_coordinates, EndFarPastTheContig_isCutAndAnImpossibleOneRefused) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  options.guard_bp = std::numeric_limits<std::int64_t>::max();
+  (void)folder.write("a.bed", "7\t200\t1099511627776\t1_Tss\nchr8\t0\t600\t9_Enh\n");
+  (void)prepare(options);
+  EXPECT_EQ(1, Store::open(options.out).corpus().segments[2].states[0][0]);
+  options.out = folder.path() / "other";
+  (void)folder.write("a.bed", "7\t0\t9223372036854775807\t1_Tss\n");
+  expect_input_error({"a.bed:1:", "9223372036854775807"}, [&] { (void)prepare(options); });
 }
 
 TEST(Prepare_cells, HeldOutCells_areMarkedAndUnknownOnesRefused) {

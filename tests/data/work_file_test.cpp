@@ -63,6 +63,37 @@ TEST(WorkFile_current, ChangedSourceOrDamage_isNotCurrent) {
   }
 }
 
+TEST(WorkFile_current, AnyFlippedByte_isFound) {
+  const InputFolder folder;
+  const auto bed = folder.write("s.bed", "c\t0\t200\tE1\nc\t200\t400\tE2\n");
+  const auto path = folder.path() / "s.bin";
+  write_track_work(path, bed);
+  const std::string whole = core::read_text(path);
+  for (std::size_t byte = 0; byte < whole.size(); ++byte) {
+    std::string damaged = whole;
+    damaged[byte] = static_cast<char>(damaged[byte] ^ 1);
+    (void)folder.write("s.bin", damaged);
+    EXPECT_FALSE(is_current(path, bed)) << byte;
+  }
+  (void)folder.write("s.bin", whole);
+  EXPECT_TRUE(is_current(path, bed));
+}
+
+TEST(WorkFile_track, PlaceOutsideOfTheFile_isDamage) {
+  const InputFolder folder;
+  const auto bed = folder.write("s.bed", "c\t0\t200\tE1\nc\t200\t400\tE2\n");
+  const auto path = folder.path() / "s.bin";
+  write_track_work(path, bed);
+  for (const char* wrong : {"\"count\":9", "\"count\":0"}) {
+    std::string damaged = core::read_text(path);
+    const std::size_t place = damaged.find("\"count\":2");
+    ASSERT_NE(std::string::npos, place);
+    (void)folder.write("wrong.bin", damaged.replace(place, 9, wrong));
+    expect_error(core::ErrorKind::format, {"wrong.bin"},
+                 [&] { const TrackWork work(folder.path() / "wrong.bin"); });
+  }
+}
+
 TEST(WorkFile_failure, BadInput_leavesNoFile) {
   const InputFolder folder;
   const auto bed = folder.write("s.bed", "c\t0\t200\toops\n");
