@@ -42,9 +42,10 @@ std::string steps_line(const train::RunConfig& config, std::int64_t samples_per_
 
 }  // namespace
 
-std::vector<std::string> plan_of(const train::RunConfig& config, dist::Communicator& world) {
+std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
+                                 dist::Communicator& world) {
   train::check_ranks(config, world.size());
-  const train::RunData run = train::open_run_data(config);
+  const train::RunData run = train::open_run_data(config, world);
   const data::Manifest& manifest = run.store.manifest();
   const auto windows = [&](data::Split split) {
     return data::WindowTable(manifest, run.corpus, split, config.tokens.window_bp()).size();
@@ -54,7 +55,7 @@ std::vector<std::string> plan_of(const train::RunConfig& config, dist::Communica
   model::ModelConfig model = config.model;
   model.num_states = run.corpus.num_states;
   model.check();
-  const std::unique_ptr<kernels::Ops> ops = kernels::make_cpu_ops(config.train.threads);
+  const std::unique_ptr<kernels::Ops> ops = kernels::make_cpu_ops(threads);
   core::Stream stream(ops->device());
   const train::TrainingStep step({config, model, run.corpus, *run.order, *ops, world, stream});
 

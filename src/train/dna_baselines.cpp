@@ -101,7 +101,7 @@ const char* name_of(DnaBaseline baseline) {
 
 DnaBaselines::DnaBaselines(std::int32_t k)
     : k_(k), kmer_counts_(std::size_t{1} << (2U * static_cast<unsigned>(k))) {
-  require(k >= 1 && k <= 8, "baselines are for k-mers of 1 to 8 bases");
+  require(k >= 1 && k <= kLongest, "baselines are for k-mers of 1 to 8 bases");
   for (std::size_t order = 0; order <= kOrder; ++order) {
     chain_counts_.at(order).resize(std::size_t{1} << (2 * (order + 1)));
   }

@@ -35,6 +35,7 @@ using DnaScores = std::array<double, kNumDnaBaselines>;
 class DnaBaselines {
  public:
   static constexpr int kOrder = 5;
+  static constexpr std::int32_t kLongest = 8;  ///< k: scoring visits all 4^k choices of a token
 
   /// k from 1 to 8.
   explicit DnaBaselines(std::int32_t k);

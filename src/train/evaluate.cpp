@@ -12,6 +12,7 @@
 #include "train/checkpoint.hpp"
 #include "train/population_scorer.hpp"
 #include "train/run_folder.hpp"
+#include "train/threads.hpp"
 #include "train/training_step.hpp"
 #include "train/validation.hpp"
 
@@ -24,10 +25,15 @@ constexpr std::int64_t kFitSamples = 100000;
 /// Hidden bins of the fit are drawn apart from those that are scored.
 constexpr std::uint64_t kFitSeed = kEvaluationSeed + 1;
 
-Checkpoint checkpoint_of(const EvaluateOptions& options, const core::Log& log) {
+std::filesystem::path folder_of(const EvaluateOptions& options, std::int64_t step) {
+  return RunFolder{options.run}.checkpoints() / fmt::format("step-{:09}", step);
+}
+
+/// The step asked for, or that of the newest valid checkpoint.
+std::int64_t step_of(const EvaluateOptions& options, const core::Log& log) {
+  if (options.step) return *options.step;
   const auto folder = RunFolder{options.run}.checkpoints();
-  if (options.step) return open_checkpoint(folder / fmt::format("step-{:09}", *options.step));
-  FoundCheckpoint found = find_checkpoint(folder);
+  const FoundCheckpoint found = find_checkpoint(folder);
   for (const DamagedCheckpoint& damaged : found.damaged) {
     log.warn("{}: passed over: {}", damaged.path.string(), damaged.reason);
   }
@@ -36,7 +42,7 @@ Checkpoint checkpoint_of(const EvaluateOptions& options, const core::Log& log) {
         fmt::format("{}: no checkpoint there; run `epitrain pretrain CONFIG --out {}` first",
                     folder.string(), options.run.string()));
   }
-  return std::move(*found.newest);
+  return found.newest->note.progress.step;
 }
 
 class Evaluation {
@@ -47,7 +53,7 @@ class Evaluation {
   EvaluationReport go();
 
  private:
-  void open();
+  void open(std::int64_t step);
   void load_model();
   void fit_dna();
   void fit_states();
@@ -65,6 +71,7 @@ class Evaluation {
   std::optional<data::Store> store_;
   core::CorpusView corpus_;
   std::vector<std::int32_t> train_cells_;
+  int threads_ = 1;  // of this rank
   std::unique_ptr<kernels::Ops> ops_;
   core::Stream stream_{core::kCpu};
   std::unique_ptr<model::MaskedModel> model_;
@@ -74,8 +81,14 @@ class Evaluation {
 };
 
 EvaluationReport Evaluation::go() {
+  std::int64_t step = 0;  // chosen once: a run that still trains shows each rank another newest one
   dist::agree(world_, [&] {
-    open();
+    if (world_.rank() == 0) step = step_of(options_, log_);
+  });
+  world_.broadcast(core::View(&step, {1}), 0);
+  threads_ = threads_per_rank(options_.threads, world_);
+  dist::agree(world_, [&] {
+    open(step);
     load_model();
   });
   fit_dna();
@@ -93,13 +106,13 @@ EvaluationReport Evaluation::go() {
   return report;
 }
 
-void Evaluation::open() {
-  checkpoint_.emplace(checkpoint_of(options_, log_));
+void Evaluation::open(std::int64_t step) {
+  checkpoint_.emplace(open_checkpoint(folder_of(options_, step)));
   core::Config text = core::Config::from_text(checkpoint_->note.config,
                                               (checkpoint_->path / "manifest.json").string());
   config_ = read_run_config(text);
   const std::filesystem::path folder = options_.store.value_or(config_.store);
-  store_.emplace(data::Store::open(folder));
+  store_.emplace(data::Store::open(folder, /*deep=*/world_.node_rank() == 0));
   corpus_ = store_->corpus();
   if (store_->manifest().digest != checkpoint_->note.store_fingerprint) {
     throw core::ConfigError(fmt::format(
@@ -121,7 +134,7 @@ void Evaluation::open() {
 void Evaluation::load_model() {
   model::ModelConfig model = config_.model;
   model.num_states = corpus_.num_states;
-  ops_ = kernels::make_cpu_ops(options_.threads);
+  ops_ = kernels::make_cpu_ops(threads_);
   model_ = std::make_unique<model::MaskedModel>(model, batch_shape(config_, corpus_.bin_bp), *ops_);
   parameters_ = core::Tensor(core::DType::f32, {model_->table().block_size()});
   read_parameters(*checkpoint_, model_->table(), parameters_);
@@ -152,7 +165,7 @@ void Evaluation::fit_states() {
     model::Batch batch(shape, core::kCpu);
     kernels::StepState step{.seed = kFitSeed};
     std::vector<core::SampleRef> samples(static_cast<std::size_t>(shape.batch));
-    const std::int64_t batches = order.epoch_size() / shape.batch;
+    const std::int64_t batches = (order.epoch_size() + shape.batch - 1) / shape.batch;
     for (std::int64_t b = world_.rank(); b < batches; b += world_.size()) {
       step.first_slot = static_cast<std::uint64_t>(b * shape.batch);
       order.samples(step.first_slot, samples);

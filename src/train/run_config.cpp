@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "train/dna_baselines.hpp"
 
 namespace epi::train {
 namespace {
@@ -77,7 +78,7 @@ class Section {
 
 void read_tokens(Config& config, RunConfig& run) {
   Section section(config, "tokens");
-  run.tokens.k = section.small("k", 6, 1, 10);
+  run.tokens.k = section.small("k", 6, 1, DnaBaselines::kLongest);
   run.tokens.stride = section.small("stride", run.tokens.k, 1, run.tokens.k);
   run.tokens.length = section.small("length", 512, 3, 1 << 20);
 }

@@ -12,6 +12,15 @@ namespace {
 // Rates and lengths that leave an objective without a single target are a mistake.
 void check_slots(const RunConfig& config, const core::CorpusView& corpus) {
   const model::BatchShape shape = batch_shape(config, corpus.bin_bp);
+  const kernels::TokenSpec& tokens = config.tokens;
+  const std::int32_t overlap_span = (config.masks.span_bases + tokens.k) / tokens.stride;
+  if (config.dna_weight > 0.0 && tokens.stride < tokens.k &&
+      tokens.dna_tokens() < 2 * (overlap_span + 1)) {
+    throw core::ConfigError(fmt::format(
+        "mask.span_bases = {} hides about {} tokens at a time, too many for windows of {} tokens: "
+        "lower it, or lengthen tokens.length",
+        config.masks.span_bases, overlap_span, tokens.length));
+  }
   if (config.dna_weight > 0.0 && shape.dna_slots == 0) {
     throw core::ConfigError(fmt::format(
         "mask.dna_rate = {} of a window of {} tokens is less than one target: raise it, "
@@ -28,8 +37,8 @@ void check_slots(const RunConfig& config, const core::CorpusView& corpus) {
 
 }  // namespace
 
-RunData open_run_data(const RunConfig& config) {
-  data::Store store = data::Store::open(config.store);
+RunData open_run_data(const RunConfig& config, const dist::Communicator& world) {
+  data::Store store = data::Store::open(config.store, /*deep=*/world.node_rank() == 0);
   const core::CorpusView corpus = store.corpus();
   check_slots(config, corpus);
   const data::Manifest& manifest = store.manifest();
@@ -41,11 +50,18 @@ RunData open_run_data(const RunConfig& config) {
       data::PretrainingOptions{.seed = config.train.seed,
                                .jitter = config.train.jitter,
                                .reverse_complement = config.train.reverse_complement});
+  // Held-out regions with every known cell type; where only cell types are held out, those.
+  const auto train_cells = cells_of(manifest, data::Split::train);
+  std::vector<std::int32_t> cells = cells_of(manifest, data::Split::valid);
+  data::WindowTable table = windows(data::Split::valid);
+  if (table.size() > 0) {
+    cells.insert(cells.begin(), train_cells.begin(), train_cells.end());
+  } else if (!cells.empty()) {
+    table = windows(data::Split::train);
+  }
   std::unique_ptr<data::SampleSource> valid;
-  if (windows(data::Split::valid).size() > 0) {
-    std::vector<std::int32_t> cells = cells_of(manifest, data::Split::train);
-    for (const std::int32_t cell : cells_of(manifest, data::Split::valid)) cells.push_back(cell);
-    valid = std::make_unique<data::EvaluationOrder>(windows(data::Split::valid), std::move(cells),
+  if (table.size() > 0) {
+    valid = std::make_unique<data::EvaluationOrder>(std::move(table), std::move(cells),
                                                     config.evaluate_windows);
   }
   return {std::move(store), corpus, std::move(order), std::move(valid)};

@@ -7,6 +7,7 @@
 #include "core/corpus.hpp"
 #include "data/sample_source.hpp"
 #include "data/store.hpp"
+#include "dist/communicator.hpp"
 #include "train/run_config.hpp"
 
 namespace epi::train {
@@ -19,8 +20,10 @@ struct RunData {
   std::unique_ptr<data::SampleSource> valid;
 };
 
-/// MissingError, FormatError: the store is not there or damaged. InputError: no window or cell type
-/// to train on. ConfigError: rates or lengths leave an objective without a target in a window.
-[[nodiscard]] RunData open_run_data(const RunConfig& config);
+/// Every byte of the store is compared with its digests, by one rank of each node; the caller lets
+/// the ranks agree on the outcome. MissingError, FormatError: the store is not there or damaged.
+/// InputError: no window or cell type to train on. ConfigError: rates or lengths leave an objective
+/// without a target in a window.
+[[nodiscard]] RunData open_run_data(const RunConfig& config, const dist::Communicator& world);
 
 }  // namespace epi::train

@@ -75,10 +75,12 @@ std::size_t StateBaselines::row_of(std::int32_t left, std::int32_t right) const 
   return (side(left) * sides + side(right)) * unigram_counts_.size();
 }
 
+// Both strands: read from the other one, left and right change places.
 void StateBaselines::add(const HiddenBin& bin) {
   const auto state = static_cast<std::size_t>(bin.state);
-  ++unigram_counts_.at(state);
+  unigram_counts_.at(state) += 2;
   ++neighbour_counts_.at(row_of(bin.left, bin.right) + state);
+  ++neighbour_counts_.at(row_of(bin.right, bin.left) + state);
 }
 
 void StateBaselines::fit(dist::Communicator& world) {

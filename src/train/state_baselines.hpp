@@ -18,9 +18,10 @@ struct HiddenBin {
   std::int32_t left = kNone;                 ///< nearest visible bin on either side
   std::int32_t right = kNone;
 
-  /// Whether the truth differs from a visible neighbour: where copying a neighbour can fail.
+  /// Whether the truth differs from a visible neighbour: where copying a neighbour can fail. A
+  /// missing neighbour is no state to copy.
   [[nodiscard]] bool differs() const {
-    return (left != kNone && left != state) || (right != kNone && right != state);
+    return (left > 0 && left != state) || (right > 0 && right != state);
   }
 };
 
@@ -48,7 +49,7 @@ class StateBaselines {
   /// `num_states` = S >= 1, as in the store.
   explicit StateBaselines(std::int32_t num_states);
 
-  /// Counts one hidden bin of a training window.
+  /// Counts one hidden bin of a training window, on both strands.
   void add(const HiddenBin& bin);
   /// Sums the counts over all ranks and fits; nothing can be added afterwards.
   void fit(dist::Communicator& world);

@@ -16,6 +16,7 @@
 #include "train/run_data.hpp"
 #include "train/run_folder.hpp"
 #include "train/status.hpp"
+#include "train/threads.hpp"
 #include "train/training_step.hpp"
 
 namespace epi::train {
@@ -51,7 +52,13 @@ class Run {
   void evaluate();
   void checkpoint();
   void finish();
+  void check_alike();
   [[nodiscard]] bool writer() const { return world_.rank() == 0; }
+  /// Once for all ranks, also with --quiet.
+  template <class... Args>
+  void warn(fmt::format_string<Args...> format, Args&&... args) const {
+    if (writer()) log_.warn(format, std::forward<Args>(args)...);
+  }
   [[nodiscard]] std::int64_t step() const { return step_->progress().step; }
   [[nodiscard]] CheckpointNote note() const;
   void event(const std::string& name, const std::vector<EventField>& fields);
@@ -66,6 +73,7 @@ class Run {
   std::unique_ptr<MetricsLog> metrics_;
   std::optional<RunData> data_;
   model::ModelConfig model_;
+  int threads_ = 1;  // of this rank
   std::unique_ptr<kernels::Ops> ops_;
   std::optional<core::Stream> stream_;
   std::optional<TrainingStep> step_;
@@ -80,11 +88,13 @@ class Run {
 };
 
 RunResult Run::go() {
+  threads_ = threads_per_rank(config_.train.threads, world_);
   dist::agree(world_, [&] {
     check_ranks(config_, world_.size());
-    data_.emplace(open_run_data(config_));
+    data_.emplace(open_run_data(config_, world_));
     build();
   });
+  check_alike();
   dist::agree(world_, [&] {
     if (writer()) open_folder();
   });
@@ -102,12 +112,29 @@ void Run::build() {
   model_ = config_.model;
   model_.num_states = data_->corpus.num_states;
   model_.check();
-  ops_ = kernels::make_cpu_ops(config_.train.threads);
+  ops_ = kernels::make_cpu_ops(threads_);
   stream_.emplace(ops_->device());
   step_.emplace(StepSetup{config_, model_, data_->corpus, *data_->order, *ops_, world_, *stream_});
   if (!data_->valid) return;
   validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, data_->corpus, *ops_,
                                     step_->model(), world_, *stream_});
+}
+
+// Every rank updates its own copy of the parameters: on unlike instruction sets the copies' last
+// bits would drift apart.
+void Run::check_alike() {
+  const auto instruction_set = [](const std::string& description) {
+    return description.substr(0, description.find(','));
+  };
+  const std::vector<std::string> all = world_.gather_text(ops_->description());
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (instruction_set(all[rank]) == instruction_set(all[0])) continue;
+    dist::agree(world_, [&] {
+      throw core::ConfigError(fmt::format(
+          "rank 0 computes with {} and rank {} with {}: set EPITRAIN_ISA=v3 (or base) on all nodes",
+          instruction_set(all[0]), rank, instruction_set(all[rank])));
+    });
+  }
 }
 
 // The writer's part of starting: the lock, what is there already, the configuration.
@@ -120,6 +147,12 @@ void Run::open_folder() {
   FoundCheckpoint found = find_checkpoint(folder_.checkpoints());
   for (const DamagedCheckpoint& damaged : found.damaged) {
     log_.warn("passing over a damaged checkpoint: {}", damaged.reason);
+  }
+  if (!found.newest && !found.damaged.empty()) {
+    throw core::FormatError(fmt::format(
+        "{}: none of its checkpoints is whole; look at the file system, or move them away to start "
+        "this run over",
+        folder_.checkpoints().string()));
   }
   if (found.newest) {
     const CheckpointNote& before = found.newest->note;
@@ -163,13 +196,12 @@ void Run::open_metrics() {
 void Run::announce() {
   const std::int64_t bins = config_.tokens.window_bp() / data_->corpus.bin_bp;
   if (config_.state_weight > 0.0 && bins < kFewBins) {
-    log_.info(
-        "warning: a window of {} bp holds {} bins of {} bp: too few to learn states from their "
+    warn(
+        "a window of {} bp holds {} bins of {} bp: too few to learn states from their "
         "neighbours; lengthen tokens.length, or set objective.state_weight = 0",
         config_.tokens.window_bp(), bins, data_->corpus.bin_bp);
   }
-  if (!data_->valid)
-    log_.info("warning: the store has no validation split: nothing will be evaluated");
+  if (!data_->valid) warn("the store has no validation split: nothing will be evaluated");
   if (newest_ && newest_->note.world_size != world_.size()) {
     log_.info(
         "this run had {} ranks and has {} now: it goes on with the same batches, equal to "
@@ -211,10 +243,11 @@ void Run::after_step(const StepReport& report, double seconds) {
   step_->timings().measure(Part::report, [&] { record(report, seconds); });
   give_up_if_poisoned(report);
   result_.stopped = report.stop && !last;
-  if (every(config_.evaluate_every) || last) evaluate();
   checkpoint_due_ |= every(config_.checkpoint_every) || last || result_.stopped;
-  // After a skipped step the state may be bad: wait for one that is applied.
-  if (checkpoint_due_ && !report.skipped) checkpoint();
+  // After a skipped step, rather wait for one that is applied - unless there will be none.
+  if (checkpoint_due_ && (!report.skipped || last || result_.stopped)) checkpoint();
+  // Saved first: a long evaluation must not cost the steps before it, nor the time left to stop.
+  if ((every(config_.evaluate_every) || last) && !result_.stopped) evaluate();
 }
 
 void Run::record(const StepReport& report, double seconds) {
@@ -246,8 +279,8 @@ void Run::give_up_if_poisoned(const StepReport& report) {
     return;
   }
   ++skipped_in_row_;
-  log_.info("warning: step {} was skipped: its gradient is not finite ({} in a row)", report.step,
-            skipped_in_row_);
+  warn("step {} was skipped: its gradient is not finite ({} in a row)", report.step,
+       skipped_in_row_);
   event("skip", {{"in_row", std::int64_t{skipped_in_row_}}, {"loss", report.loss}});
   if (skipped_in_row_ < kMaxSkippedInRow) return;
   event("give_up", {{"reason", "non-finite gradients"}});
@@ -291,19 +324,24 @@ CheckpointNote Run::note() const {
 
 void Run::checkpoint() {
   if (saved_at_ == step()) return;
-  if (!step_->parameters_finite()) {
-    log_.info("warning: no checkpoint at step {}: parameters are not finite", step());
-    return;
-  }
+  bool saved = true;  // as the writer finds; the others hold the same parameters
   step_->timings().measure(Part::checkpoint, [&] {
     dist::agree(world_, [&] {
       if (!writer()) return;
+      saved = step_->parameters_finite();
+      if (!saved) return;
       const auto path =
           write_checkpoint(folder_.checkpoints(), note(), step_->table(), step_->blocks());
       prune_checkpoints(folder_.checkpoints(), step(), config_.checkpoint_keep);
       event("checkpoint", {{"path", path.filename().string()}});
     });
   });
+  std::int32_t outcome = saved ? 1 : 0;
+  world_.broadcast(core::View(&outcome, {1}), 0);
+  if (outcome == 0) {
+    warn("no checkpoint at step {}: parameters are not finite", step());
+    return;
+  }
   saved_at_ = step();
   checkpoint_due_ = false;
 }

@@ -142,6 +142,16 @@ TEST(HiddenBin, nearestVisibleTypes_skipMaskedOnes) {
   const std::vector<std::int32_t> all{0, 6, 6, 6, 0};
   EXPECT_EQ(hidden_bin(all, 2, 6, 1).left, HiddenBin::kNone);
   EXPECT_FALSE(hidden_bin(all, 2, 6, 1).differs());
+  EXPECT_FALSE((HiddenBin{.state = 2, .left = 2, .right = 0}).differs()) << "missing is no state";
+}
+
+TEST(StateBaselines, otherStrand_sharesItsRow) {
+  StateBaselines baselines(2);
+  baselines.add({.state = 2, .left = 1, .right = 2});
+  baselines.fit(*dist::make_solo());
+  const std::vector<std::int32_t> others{0, 0, 0};
+  EXPECT_EQ(baselines.score({.state = 2, .left = 2, .right = 1}, others).nats[1],
+            baselines.score({.state = 2, .left = 1, .right = 2}, others).nats[1]);
 }
 
 TEST(StateBaselines, tables_matchHandArithmetic) {
@@ -149,12 +159,12 @@ TEST(StateBaselines, tables_matchHandArithmetic) {
   for (int i = 0; i < 3; ++i) baselines.add({.state = 1, .left = 1, .right = 1});
   baselines.add({.state = 2, .left = 1, .right = 2});
   baselines.fit(*dist::make_solo());
-  // Unigram with one pseudo-count: (3+1)/6 and (1+1)/6. Row (1,2): one observation of state 2.
+  // Both strands: 6 and 2 bins, one pseudo-count each: 7/10 and 3/10. Row (1,2): one of state 2.
   const std::vector<std::int32_t> others{0, 1, 3};
   const StateScores scores = baselines.score({.state = 2, .left = 1, .right = 2}, others);
-  EXPECT_NEAR(scores.nats[0], -std::log(2.0 / 6.0), 1e-12);
-  EXPECT_NEAR(scores.nats[1], -std::log((1.0 + 2.0 / 6.0) / 2.0), 1e-12);
-  EXPECT_NEAR(scores.nats[2], -std::log((3.0 + 2.0 / 6.0) / 5.0), 1e-12);
+  EXPECT_NEAR(scores.nats[0], -std::log(0.3), 1e-12);
+  EXPECT_NEAR(scores.nats[1], -std::log((1.0 + 0.3) / 2.0), 1e-12);
+  EXPECT_NEAR(scores.nats[2], -std::log((3.0 + 0.3) / 5.0), 1e-12);
   EXPECT_EQ(scores.answer, (std::array<std::int32_t, 3>{1, 2, 2}));
 }
 
