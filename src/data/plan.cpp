@@ -122,10 +122,59 @@ class Planner {
     }
     hold_out_cells(options_.valid_cells, "--valid-cells", Split::valid);
     hold_out_cells(options_.test_cells, "--test-cells", Split::test);
+    refuse_split_twins();
     const auto& cells = plan_.manifest.cells;
     if (std::none_of(cells.begin(), cells.end(),
                      [](const Cell& cell) { return cell.split == Split::train; })) {
       plan_.warnings.emplace_back("every cell is held out: nothing can be trained from this store");
+    }
+  }
+
+  /// One segmentation under two names: in two splits, what is tested was trained on.
+  void refuse_split_twins() {
+    std::map<std::string, std::size_t> first_with;
+    for (std::size_t c = 0; c < sheet_.size(); ++c) {
+      const Cell& cell = plan_.manifest.cells[c];
+      const auto [known, is_new] = first_with.emplace(cell.digest, c);
+      if (is_new) continue;
+      const Cell& twin = plan_.manifest.cells[known->second];
+      if (cell.split != twin.split) {
+        throw core::InputError(fmt::format(
+            "cells '{}' ({}) and '{}' ({}) have the same segmentation, byte for byte, in two "
+            "splits ({}, {}); correct the sheet or hold out both",
+            twin.id, sheet_[known->second].path.string(), cell.id, sheet_[c].path.string(),
+            name_of(twin.split), name_of(cell.split)));
+      }
+      plan_.warnings.push_back(fmt::format(
+          "cells '{}' and '{}' have the same segmentation, byte for byte", twin.id, cell.id));
+    }
+  }
+
+  /// The same for sequence: a contig and its copy under another name.
+  void refuse_split_copies() {
+    struct Copies {
+      std::vector<std::string> names;
+      std::vector<bool> in = std::vector<bool>(3, false);
+    };
+    std::map<std::string, Copies> by_digest;
+    for (std::size_t i = 0; i < contigs().size(); ++i) {
+      if (contigs()[i].acgt_bp == 0) continue;  // runs of N are all alike
+      Copies& copies = by_digest[contigs()[i].digest];
+      copies.names.push_back(contigs()[i].name);
+      for (std::size_t split = 0; split < copies.in.size(); ++split) {
+        for (const Interval& region : plan_.manifest.regions[split]) {
+          if (region.contig == static_cast<std::int32_t>(i)) copies.in[split] = true;
+        }
+      }
+    }
+    for (const auto& [digest, copies] : by_digest) {
+      if (copies.names.size() < 2 || std::count(copies.in.begin(), copies.in.end(), true) < 2) {
+        continue;
+      }
+      throw core::InputError(
+          fmt::format("contigs {} hold the same sequence, but lie in more than one split; hold out "
+                      "all of them or leave copies out with --contigs",
+                      list_text(copies.names)));
     }
   }
 
@@ -155,7 +204,9 @@ class Planner {
     request.contigs = contigs();
     request.valid = read_held_out(options_.valid, "--valid", contigs(), known);
     request.test = read_held_out(options_.test, "--test", contigs(), known);
-    request.blacklist = read_blacklist(options_.blacklist, contigs(), known);
+    Blacklist blacklist = read_blacklist(options_.blacklist, contigs(), known);
+    request.blacklist = std::move(blacklist.ranges);
+    if (!blacklist.warning.empty()) plan_.warnings.push_back(std::move(blacklist.warning));
     for (std::size_t i = 0; i < contigs().size(); ++i) request.gaps.push_back(gaps(i));
     request.guard_bp = options_.guard_bp;
     auto regions = plan_splits(request);
@@ -163,6 +214,7 @@ class Planner {
       plan_.warnings.emplace_back("no base is left to train on");
     }
     std::move(regions.begin(), regions.end(), std::begin(plan_.manifest.regions));
+    refuse_split_copies();
   }
 
   void cut_shards() {

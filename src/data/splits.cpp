@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "core/error.hpp"
@@ -23,14 +24,26 @@ std::string known_contigs(std::span<const Contig> contigs) {
   return list_text(names);
 }
 
+/// A line of advice when names that `names` does not know differ by the prefix only; else nothing.
+std::string alias_hint(std::span<const std::string> unknown, std::span<const Contig> contigs,
+                       const ContigNames& names) {
+  const ContigNames aliased(contigs, ChrPrefix::optional);
+  for (const std::string& name : unknown) {
+    if (names.find(name) || !aliased.find(name)) continue;
+    return "\n  the names differ by the prefix 'chr' only: --alias-chr takes them as the same";
+  }
+  return {};
+}
+
 GenomeRanges whole_contigs(const std::string& text, const std::string& option,
                            std::span<const Contig> contigs, const ContigNames& names) {
   GenomeRanges ranges(contigs.size());
   for (const std::string& name : split_list(text, option)) {
     const auto contig = names.find(name);
     if (!contig) {
-      throw core::InputError(fmt::format("{}: the genome has no contig '{}'; it has {}", option,
-                                         name, known_contigs(contigs)));
+      throw core::InputError(fmt::format("{}: the genome has no contig '{}'; it has {}{}", option,
+                                         name, known_contigs(contigs),
+                                         alias_hint({&name, 1}, contigs, names)));
     }
     const auto index = static_cast<std::size_t>(*contig);
     ranges[index] = {{0, contigs[index].length_bp}};
@@ -44,8 +57,9 @@ GenomeRanges regions_of(const std::string& path, std::span<const Contig> contigs
   for (const Region& region : read_regions(path)) {
     const auto contig = names.find(region.contig);
     if (!contig) {
-      throw core::InputError(fmt::format("{}:{}: the genome has no contig '{}'; it has {}", path,
-                                         region.line, region.contig, known_contigs(contigs)));
+      throw core::InputError(fmt::format("{}:{}: the genome has no contig '{}'; it has {}{}", path,
+                                         region.line, region.contig, known_contigs(contigs),
+                                         alias_hint({&region.contig, 1}, contigs, names)));
     }
     const auto index = static_cast<std::size_t>(*contig);
     if (region.range.end_bp > contigs[index].length_bp) {
@@ -96,16 +110,38 @@ GenomeRanges read_held_out(const std::string& text, const std::string& option,
                               : whole_contigs(text, option, contigs, names);
 }
 
-GenomeRanges read_blacklist(const std::optional<std::filesystem::path>& path,
-                            std::span<const Contig> contigs, const ContigNames& names) {
-  GenomeRanges ranges(contigs.size());
-  if (!path) return ranges;
+Blacklist read_blacklist(const std::optional<std::filesystem::path>& path,
+                         std::span<const Contig> contigs, const ContigNames& names) {
+  Blacklist blacklist{GenomeRanges(contigs.size()), {}};
+  if (!path) return blacklist;
+  std::set<std::string> unknown;
+  std::int64_t skipped = 0, kept = 0;
   for (const Region& region : read_regions(*path)) {
     const auto contig = names.find(region.contig);
-    if (contig) ranges[static_cast<std::size_t>(*contig)].push_back(region.range);
+    ++(contig ? kept : skipped);
+    if (contig) {
+      blacklist.ranges[static_cast<std::size_t>(*contig)].push_back(region.range);
+    } else {
+      unknown.insert(region.contig);
+    }
   }
-  for (Ranges& contig : ranges) contig = normalized(std::move(contig));
-  return ranges;
+  const std::vector<std::string> others(unknown.begin(), unknown.end());
+  // A blacklist that keeps nothing out is a mistake that no later step would show.
+  if (kept == 0 && skipped > 0) {
+    throw core::InputError(
+        fmt::format("--blacklist: {}: no contig of it is in the store\n  contigs "
+                    "of the store: {}\n  contigs of the file: {}{}",
+                    path->string(), known_contigs(contigs), list_text(others),
+                    alias_hint(others, contigs, names)));
+  }
+  if (skipped > 0) {
+    blacklist.warning = fmt::format(
+        "--blacklist: {} of {} regions lie on contigs that are not in "
+        "the store ({})",
+        skipped, skipped + kept, list_text(others));
+  }
+  for (Ranges& contig : blacklist.ranges) contig = normalized(std::move(contig));
+  return blacklist;
 }
 
 std::array<std::vector<Interval>, 3> plan_splits(const SplitRequest& request) {

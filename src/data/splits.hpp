@@ -28,11 +28,16 @@ using GenomeRanges = std::vector<Ranges>;
 [[nodiscard]] GenomeRanges read_held_out(const std::string& text, const std::string& option,
                                          std::span<const Contig> contigs, const ContigNames& names);
 
-/// Bases that no window may hold. Contigs that the genome lacks and ends past a contig's end are
-/// fine here: blacklists are made for whole assemblies.
-[[nodiscard]] GenomeRanges read_blacklist(const std::optional<std::filesystem::path>& path,
-                                          std::span<const Contig> contigs,
-                                          const ContigNames& names);
+struct Blacklist {
+  GenomeRanges ranges;
+  std::string warning;  ///< one line that counts regions on other contigs; empty: none
+};
+
+/// Bases that no window may hold. Contigs that the genome lacks are counted and ends past a
+/// contig's end are fine here: blacklists are made for whole assemblies. InputError with both lists
+/// of names when no contig of the file is the genome's.
+[[nodiscard]] Blacklist read_blacklist(const std::optional<std::filesystem::path>& path,
+                                       std::span<const Contig> contigs, const ContigNames& names);
 
 struct SplitRequest {
   std::span<const Contig> contigs;

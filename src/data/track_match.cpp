@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -16,9 +17,29 @@ namespace {
 struct Misfits {
   std::int64_t clipped = 0, skipped = 0, on_unknown = 0;
   std::set<std::string> unknown_contigs;
+  std::vector<std::int64_t> furthest_bp;  ///< per contig: where states end in any cell
 };
 
-std::string text_of(const Misfits& misfits) {
+/// Both lists when a contig's length and the end of its states are more than a bin apart: the sign
+/// of another assembly, or of a cut FASTA. No text where all agree.
+std::string lengths_text(const MatchRequest& request, const Misfits& misfits) {
+  std::vector<std::string> genome_list, state_list;
+  bool differ = false;
+  for (std::size_t i = 0; i < request.contigs.size(); ++i) {
+    const Contig& contig = request.contigs[i];
+    const std::int64_t end_bp = misfits.furthest_bp[i];
+    differ = differ || std::abs(end_bp - contig.length_bp) > request.bin_bp;
+    genome_list.push_back(fmt::format("{} ({} bp)", contig.name, contig.length_bp));
+    state_list.push_back(fmt::format("{} (to {})", contig.name, end_bp));
+  }
+  if (!differ) return {};
+  return fmt::format(
+      "lengths differ by more than a bin, is it the same assembly? in the genome: {}; in the "
+      "segmentations: {}",
+      list_text(genome_list), list_text(state_list));
+}
+
+std::string counts_text(const Misfits& misfits) {
   if (misfits.clipped + misfits.skipped + misfits.on_unknown == 0) return {};
   const std::vector<std::string> unknown(misfits.unknown_contigs.begin(),
                                          misfits.unknown_contigs.end());
@@ -26,6 +47,12 @@ std::string text_of(const Misfits& misfits) {
       "state intervals past the end of a shorter contig: {} clipped, {} skipped; on contigs that "
       "are not in the store ({}): {} skipped",
       misfits.clipped, misfits.skipped, list_text(unknown), misfits.on_unknown);
+}
+
+std::string text_of(const MatchRequest& request, const Misfits& misfits) {
+  const std::string counts = counts_text(misfits);
+  const std::string lengths = lengths_text(request, misfits);
+  return counts + (counts.empty() || lengths.empty() ? "" : "; ") + lengths;
 }
 
 /// Sorted and disjoint, so all that reach past the end stand at the end.
@@ -109,6 +136,7 @@ MatchedTracks match_tracks(const MatchRequest& request) {
   const ContigNames names(request.contigs, request.prefix);
   MatchedTracks result;
   Misfits misfits;
+  misfits.furthest_bp.assign(request.contigs.size(), 0);
   std::vector<bool> has_states(request.contigs.size(), false);
   for (std::size_t cell = 0; cell < request.tracks.size(); ++cell) {
     const TrackWork& track = request.tracks[cell];
@@ -132,10 +160,12 @@ MatchedTracks match_tracks(const MatchRequest& request) {
       if (intervals.front().start_bp < contig.length_bp) has_states[index] = true;
       refuse_foreign_end(request, cell, contig, intervals.back());
       count_past_end(intervals, contig, misfits);
+      std::int64_t& furthest_bp = misfits.furthest_bp[index];
+      furthest_bp = std::max(furthest_bp, intervals.back().end_bp);
     }
   }
   refuse_stateless(request, has_states);
-  result.warning = text_of(misfits);
+  result.warning = text_of(request, misfits);
   return result;
 }
 

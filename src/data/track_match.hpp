@@ -28,7 +28,7 @@ using TrackTable = std::vector<std::vector<std::optional<std::size_t>>>;
 
 struct MatchedTracks {
   TrackTable tracks;
-  std::string warning;  ///< one line that counts intervals outside of the store; empty: none
+  std::string warning;  ///< one line: intervals outside of the store, odd lengths; empty: none
 };
 
 /// InputError when a contig has no states in any cell (both lists of contigs, and what would help),

@@ -219,6 +219,47 @@ TEST(Prepare_cells, HeldOutCells_areMarkedAndUnknownOnesRefused) {
   EXPECT_EQ(Split::valid, store.manifest().cells[1].split);
 }
 
+bool any_holds(const std::vector<std::string>& lines, const std::string& text) {
+  return std::any_of(lines.begin(), lines.end(), [&text](const std::string& line) {
+    return line.find(text) != std::string::npos;
+  });
+}
+
+TEST(Prepare_cells, OneSegmentationTwice_isAWarningOrInTwoSplitsAnError) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)folder.write("b.bed", kCellA);
+  options.valid_cells = "B";
+  expect_input_error({"'A'", "a.bed", "'B'", "b.bed", "train", "valid"},
+                     [&] { (void)prepare(options); });
+  options.valid_cells = "";
+  EXPECT_TRUE(any_holds(prepare(options).warnings, "'A' and 'B' have the same segmentation"));
+}
+
+TEST(Prepare_contigs, OneSequenceTwice_mustNotLieInTwoSplits) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)folder.write("7.fa", ">7\n" + std::string(600, 'g') + "\n");
+  expect_input_error({"contigs 7, chr8", "same sequence"}, [&] { (void)prepare(options); });
+  options.valid = "";
+  EXPECT_NO_THROW((void)prepare(options));
+}
+
+TEST(Prepare_lengths, MoreThanABinApart_areListedInTheWarning) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  EXPECT_TRUE(any_holds(prepare(options).warnings,
+                        "in the genome: 7 (1033 bp), chr8 (600 bp); in the segmentations: 7 (to "
+                        "1400), chr8 (to 600)"));
+  options.out = folder.path() / "short";
+  (void)folder.write("a.bed", "7\t0\t200\t1_Tss\n7\t200\t800\t9_Enh\nchr8\t0\t400\t9_Enh\n");
+  (void)folder.write("b.bed", "7\t0\t200\t9_Enh\n7\t200\t400\t1_Tss\nchr8\t0\t200\t1_Tss\n");
+  EXPECT_TRUE(any_holds(prepare(options).warnings, "7 (to 800), chr8 (to 400)"));
+  options.out = folder.path() / "near";
+  (void)folder.write("b.bed", "7\t0\t200\t9_Enh\n7\t200\t1000\t1_Tss\nchr8\t0\t200\t1_Tss\n");
+  EXPECT_FALSE(any_holds(prepare(options).warnings, "lengths differ"));
+}
+
 TEST(Prepare_contigs, WithoutStates_printsBothListsAndTheWayOut) {
   const InputFolder folder;
   PrepareOptions options = options_in(folder);
