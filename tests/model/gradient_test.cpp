@@ -50,7 +50,7 @@ class Shift {
 
   /// Fourth-order central difference: error step^4, so the step can stay far above f32 rounding.
   double derivative() {
-    constexpr double kStep = 0.04;
+    constexpr double kStep = 0.02;
     return (8.0 * (loss_at(kStep) - loss_at(-kStep)) - (loss_at(2 * kStep) - loss_at(-2 * kStep))) /
            (12.0 * kStep);
   }
