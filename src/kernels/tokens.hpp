@@ -42,9 +42,9 @@ struct MaskSpec {
   /// ceil((span_bases + k) / stride) - 1 tokens, n + k - 1 for stride 1. With stride = k a span is
   /// one token.
   std::int32_t span_bases = 1;
-  float state_rate = 0.15F;        ///< share of a window's bins that are hidden; 0: none
-  float state_span_bins = 5.0F;    ///< mean of the geometric length of a hidden run of bins
-  float state_dropout = 0.1F;      ///< share of windows whose whole track becomes missing
+  float state_rate = 0.15F;      ///< share of a window's bins that are hidden; 0: none
+  float state_span_bins = 5.0F;  ///< mean of the geometric length of a hidden run of bins
+  float state_dropout = 0.1F;    ///< share of windows whose whole track becomes missing
 };
 
 }  // namespace epi::kernels
