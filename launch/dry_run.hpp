@@ -10,9 +10,10 @@
 
 namespace epi::launch {
 
-/// One line each, without line feeds. Allocates what training allocates, so that the memory is
-/// counted and not guessed. Throws as pretrain would before its first step.
-[[nodiscard]] std::vector<std::string> plan_of(const train::RunConfig& config,
+/// One line each, without line feeds; `threads` is what this rank computes with. Allocates what
+/// training allocates, so that the memory is counted and not guessed. Throws as pretrain would
+/// before its first step.
+[[nodiscard]] std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
                                                dist::Communicator& world);
 
 }  // namespace epi::launch

@@ -11,6 +11,7 @@
 #include "exit_codes.hpp"
 #include "signals.hpp"
 #include "train/run_config.hpp"
+#include "train/threads.hpp"
 #include "train/trainer.hpp"
 #include "verbs.hpp"
 
@@ -45,11 +46,14 @@ int pretrain(const Options& options, Session& session) {
   std::vector<std::string> plan;
   dist::agree(world, [&] {
     config = read_config(options);
-    if (options.dry_run) plan = plan_of(*config, world);
     if (options.trains() && options.out.empty()) {
       throw core::UsageError("pretrain: --out is required");
     }
   });
+  if (options.dry_run) {
+    const int threads = train::threads_per_rank(config->train.threads, world);
+    dist::agree(world, [&] { plan = plan_of(*config, threads, world); });
+  }
   if (!options.trains()) {
     if (session.speaks()) print(config->resolved, plan);
     return kDone;

@@ -24,7 +24,7 @@ struct EvaluateOptions {
   data::Split split = data::Split::valid;
   std::optional<std::int64_t> step{};  ///< default: the newest valid checkpoint
   std::int64_t windows = 0;            ///< windows x cell types per population; 0: as configured
-  int threads = 0;                     ///< per rank; 0: the affinity mask
+  int threads = 0;                     ///< per rank; 0: see threads_per_rank
 };
 
 /// Sums over hidden tokens; divide by `targets` or `hidden_bases`.

@@ -27,7 +27,7 @@ struct TrainConfig {
   std::int64_t global_batch = 64;  ///< windows per optimizer step, over all ranks
   std::int64_t micro_batch = 8;    ///< windows per canonical micro-batch; part of the mathematics
   std::uint64_t seed = 1;
-  int threads = 0;  ///< per rank; 0: the affinity mask
+  int threads = 0;  ///< per rank; 0: see threads_per_rank
   bool jitter = true;
   bool reverse_complement = true;
 
