@@ -11,6 +11,7 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "data/path_status.hpp"
 #include "data/shard.hpp"
 
 namespace epi::data {
@@ -347,7 +348,7 @@ Manifest manifest_from_json(const std::string& text, const std::string& file_nam
 
 Manifest read_manifest(const std::filesystem::path& folder) {
   const auto path = folder / kManifestName;
-  if (!std::filesystem::exists(path)) {
+  if (!std::filesystem::exists(status_of(path))) {
     throw core::MissingError(
         fmt::format("{}: no such file; {} is not a finished store: make it with epitrain prepare",
                     path.string(), folder.string()));

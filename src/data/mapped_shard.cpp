@@ -7,6 +7,7 @@
 
 #include "core/digest.hpp"
 #include "core/error.hpp"
+#include "data/path_status.hpp"
 
 namespace epi::data {
 namespace {
@@ -28,7 +29,7 @@ void expect(const std::filesystem::path& path, const char* what, const Value& ex
 /// Size and digest are compared before HDF5 looks: it neither stands truncated files nor damaged
 /// headers well.
 MappedFile map(const std::filesystem::path& path, const Shard& shard, Depth depth) {
-  if (!std::filesystem::exists(path)) {
+  if (!std::filesystem::exists(status_of(path))) {
     throw core::MissingError(fmt::format(
         "{}: the manifest names this shard, but the file is not there; prepare the store again",
         path.string()));

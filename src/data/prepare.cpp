@@ -10,10 +10,12 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "data/path_status.hpp"
 #include "data/plan.hpp"
 #include "data/shard.hpp"
 #include "data/sheet.hpp"
@@ -30,7 +32,7 @@ using nlohmann::json;
 constexpr int kShardVersion = 1;
 
 void require_file(const fs::path& path, const char* option) {
-  if (fs::is_regular_file(path)) return;
+  if (fs::is_regular_file(status_of(path))) return;
   throw core::MissingError(fmt::format("{}: no file '{}'", option, path.string()));
 }
 
@@ -43,8 +45,46 @@ void check_files(const PrepareOptions& options) {
   if (options.blacklist) require_file(*options.blacklist, "--blacklist");
 }
 
+/// Everything in a folder, in no order. IoError.
+std::vector<fs::path> names_in(const fs::path& folder) {
+  std::error_code problem;
+  std::vector<fs::path> paths;
+  fs::directory_iterator at(folder, problem);
+  for (; !problem && at != fs::directory_iterator(); at.increment(problem)) {
+    paths.push_back(at->path());
+  }
+  if (problem) {
+    throw core::IoError(fmt::format("{}: cannot list: {}", folder.string(), problem.message()));
+  }
+  return paths;
+}
+
+std::int64_t bytes_of(const fs::path& file) {
+  std::error_code problem;
+  const auto bytes = fs::file_size(file, problem);
+  if (!problem) return static_cast<std::int64_t>(bytes);
+  throw core::IoError(fmt::format("{}: no size: {}", file.string(), problem.message()));
+}
+
 fs::path partial_folder(const fs::path& out) {
   return out.string() + ".partial";
+}
+
+[[noreturn]] void refuse_existing(const fs::path& out) {
+  throw core::UsageError(fmt::format(
+      "--out: '{}' is there already; a store is written once: choose another name or delete it",
+      out.string()));
+}
+
+/// A whole store of the same command whose preparation was killed while it tidied up: the manifest
+/// is written before the folder gets its name, the work files go after.
+bool is_untidy(const PrepareOptions& options) {
+  if (!fs::is_directory(status_of(options.out / "work"))) return false;
+  try {
+    return read_manifest(options.out).command == options.command;
+  } catch (const core::Error&) {
+    return false;  // no store of ours: in the way, as anything else
+  }
 }
 
 /// A store is never overwritten, and what is not ours is never written into.
@@ -52,14 +92,10 @@ void check_out(const fs::path& out) {
   if (!out.has_filename()) {
     throw core::UsageError(fmt::format("--out: '{}' names no folder", out.string()));
   }
-  if (fs::exists(out)) {
-    throw core::UsageError(fmt::format(
-        "--out: '{}' is there already; a store is written once: choose another name or delete it",
-        out.string()));
-  }
+  if (fs::exists(status_of(out))) refuse_existing(out);
   const fs::path partial = partial_folder(out);
-  const bool foreign = fs::exists(partial) && !fs::is_directory(partial / "work") &&
-                       !(fs::is_directory(partial) && fs::is_empty(partial));
+  if (!fs::exists(status_of(partial)) || fs::is_directory(status_of(partial / "work"))) return;
+  const bool foreign = !fs::is_directory(status_of(partial)) || !names_in(partial).empty();
   if (foreign) {
     throw core::UsageError(fmt::format(
         "--out: '{}' is in the way and not an unfinished store; move it", partial.string()));
@@ -96,6 +132,7 @@ struct Preparation::State {
   PrepareOptions options;
   core::Log log;
   std::vector<SheetRow> sheet;
+  bool tidies = false;  // OUT is whole, only its work files are left to remove
   fs::path partial, work;
   std::vector<Input> inputs;  // genomes, then cells
   std::vector<GenomeWork> genomes;
@@ -120,7 +157,7 @@ struct Preparation::State {
   /// The finished shard with bytes and digest as noted; none if the note is absent or of another
   /// plan.
   [[nodiscard]] std::optional<Shard> noted(const Shard& shard) const {
-    if (!fs::exists(note_path(shard))) return std::nullopt;
+    if (!fs::exists(status_of(note_path(shard)))) return std::nullopt;
     try {
       const json note = json::parse(core::read_text(note_path(shard)));
       if (note.at("key") != key_of(plan, tracks, shard)) return std::nullopt;
@@ -139,7 +176,8 @@ struct Preparation::State {
   [[nodiscard]] bool is_whole(const Shard& shard) const {
     const auto finished = noted(shard);
     const fs::path path = partial / shard.file;
-    return finished && fs::exists(path) && core::digest_of_file(path) == finished->digest;
+    return finished && fs::exists(status_of(path)) &&
+           core::digest_of_file(path) == finished->digest;
   }
 
   void write(const Shard& shard) const {
@@ -164,16 +202,46 @@ struct Preparation::State {
     core::write_durably(note_path(shard), note.dump());
   }
 
+  /// The store in OUT must be what would be made now, else it is another's and stays as it is.
+  void adopt_shards() {
+    const Manifest stored = read_manifest(options.out);
+    std::vector<Shard>& shards = plan.manifest.shards;
+    for (std::size_t i = 0; i < std::min(shards.size(), stored.shards.size()); ++i) {
+      const Shard planned = std::exchange(shards[i], stored.shards[i]);
+      const bool same_place = planned.contig == shards[i].contig &&
+                              planned.start_bp == shards[i].start_bp &&
+                              planned.length_bp == shards[i].length_bp;
+      if (!same_place) refuse_existing(options.out);
+    }
+    if (to_json(plan.manifest) != to_json(stored)) refuse_existing(options.out);
+  }
+
+  /// The work files are unmapped first: a network file system keeps what is still open. What cannot
+  /// be removed harms no reader of the store.
+  void remove_work() {
+    genomes.clear();
+    tracks.clear();
+    const fs::path folder = options.out / "work";
+    std::error_code problem;
+    fs::remove_all(folder, problem);
+    if (!problem) return;
+    plan.warnings.push_back(fmt::format("{}: cannot remove: {}; the store is whole, delete it",
+                                        folder.string(), problem.message()));
+  }
+
   /// Files of an earlier attempt with other options.
   void remove_strangers() const {
     std::set<std::string> ours;
     for (const Shard& shard : plan.manifest.shards) ours.insert(shard.file);
-    std::vector<fs::path> strangers;
-    for (const auto& entry : fs::directory_iterator(partial)) {
-      const std::string name = entry.path().filename().string();
-      if (name.starts_with("shard-") && !ours.contains(name)) strangers.push_back(entry.path());
+    for (const fs::path& path : names_in(partial)) {
+      const std::string name = path.filename().string();
+      if (!name.starts_with("shard-") || ours.contains(name)) continue;
+      std::error_code problem;
+      fs::remove(path, problem);
+      if (problem) {
+        throw core::IoError(fmt::format("{}: cannot remove: {}", path.string(), problem.message()));
+      }
     }
-    for (const fs::path& path : strangers) fs::remove(path);
   }
 
   [[nodiscard]] std::vector<std::string> summary() const {
@@ -207,11 +275,12 @@ struct Preparation::State {
 Preparation::Preparation(PrepareOptions options, core::Log log)
     : state_(std::make_unique<State>()) {
   check_files(options);
-  check_out(options.out);
+  state_->tidies = is_untidy(options);
+  if (!state_->tidies) check_out(options.out);
   if (options.guard_bp < 0) throw core::ConfigError("the guard must not be negative");
   if (options.shard_bp < 1) throw core::ConfigError("a shard needs at least one base");
   state_->sheet = read_sheet(options.sheet);
-  state_->partial = partial_folder(options.out);
+  state_->partial = state_->tidies ? options.out : partial_folder(options.out);
   state_->work = state_->partial / "work";
   state_->options = std::move(options);
   state_->log = log;
@@ -231,7 +300,7 @@ void Preparation::read_inputs(int part, int parts) {
   }
   std::vector<std::int64_t> sizes;
   for (const Input& input : state_->inputs) {
-    sizes.push_back(static_cast<std::int64_t>(fs::file_size(input.source)));
+    sizes.push_back(bytes_of(input.source));
   }
   for (const std::size_t i : share_of(sizes, part, parts)) {
     const Input& input = state_->inputs[i];
@@ -251,9 +320,11 @@ void Preparation::plan() {
     }
   }
   state_->plan = make_plan(state_->options, state_->sheet, state_->genomes, state_->tracks);
+  if (state_->tidies) state_->adopt_shards();
 }
 
 void Preparation::write_shards(int part, int parts) {
+  if (state_->tidies) return;  // they are there, as the manifest says
   const auto& shards = state_->plan.manifest.shards;
   std::vector<std::int64_t> sizes;
   for (const Shard& shard : shards) sizes.push_back(shard.length_bp);
@@ -265,6 +336,10 @@ void Preparation::write_shards(int part, int parts) {
 }
 
 PrepareReport Preparation::finish() {
+  if (state_->tidies) {
+    state_->remove_work();
+    return {state_->plan.warnings, state_->summary()};
+  }
   Manifest& manifest = state_->plan.manifest;
   for (Shard& shard : manifest.shards) {
     const auto finished = state_->noted(shard);
@@ -275,7 +350,7 @@ PrepareReport Preparation::finish() {
   core::write_durably(state_->partial / kManifestName, to_json(manifest));
   // From here on the store is complete; what is left to do is tidying.
   core::publish(state_->partial, state_->options.out);
-  fs::remove_all(state_->options.out / "work");
+  state_->remove_work();
   return {state_->plan.warnings, state_->summary()};
 }
 

@@ -58,6 +58,7 @@ class Preparation {
   void write_shards(int part, int parts);
 
   /// Writes the manifest, renames OUT.partial to OUT and removes the work files; on one part only.
+  /// Of a store that an earlier run of the same command finished, only the work files are removed.
   [[nodiscard]] PrepareReport finish();
 
  private:

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "core/error.hpp"
+#include "data/path_status.hpp"
 #include "data/text_file.hpp"
 
 namespace epi::data {
@@ -84,7 +85,7 @@ SheetRow read_row(const TextFile& file, std::string_view line, const Places& pla
   if (source.empty()) file.fail(fmt::format("cell '{}' has no path", cell));
   SheetRow row{std::string(cell), std::string(name.empty() ? cell : name), std::string(source),
                folder / std::filesystem::path(source), file.line_number()};
-  if (!std::filesystem::is_regular_file(row.path)) {
+  if (!std::filesystem::is_regular_file(status_of(row.path))) {
     throw core::MissingError(
         fmt::format("{}:{}: no file '{}' for cell '{}'; paths are relative to the sheet's folder",
                     file.name(), row.line, row.path.string(), cell));

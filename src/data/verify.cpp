@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "data/mapped_shard.hpp"
+#include "data/path_status.hpp"
 
 namespace epi::data {
 namespace {
@@ -23,9 +24,14 @@ void check_shard(const std::filesystem::path& folder, const Manifest& manifest, 
 
 VerifyReport verify(const std::filesystem::path& folder, bool deep) {
   VerifyReport report;
+  if (!std::filesystem::exists(status_of(folder))) {
+    throw core::MissingError(folder.string() + ": no such store");
+  }
   Manifest manifest;
   try {
     manifest = read_manifest(folder);
+  } catch (const core::IoError&) {
+    throw;  // unreadable says nothing about damage
   } catch (const core::Error& error) {
     report.problems.emplace_back(error.what());
     return report;

@@ -18,7 +18,8 @@ struct VerifyReport {
 
 /// Checks manifest, sizes and headers; with `deep` reads every byte: digests of files and datasets,
 /// Fletcher32, codes outside of their range. Damage becomes a problem, never an exception; one
-/// shard has at most one.
+/// shard has at most one. MissingError when there is no such folder, IoError when it or its
+/// manifest cannot be read.
 [[nodiscard]] VerifyReport verify(const std::filesystem::path& folder, bool deep);
 
 }  // namespace epi::data

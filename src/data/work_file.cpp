@@ -14,6 +14,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "data/fasta.hpp"
+#include "data/path_status.hpp"
 
 namespace epi::data {
 namespace {
@@ -192,8 +193,7 @@ void write_track_work(const std::filesystem::path& path, const std::filesystem::
 }
 
 bool is_current(const std::filesystem::path& path, const std::filesystem::path& source) {
-  std::error_code unreadable;  // opening it then says why
-  if (!std::filesystem::exists(path, unreadable) && !unreadable) return false;
+  if (!std::filesystem::exists(status_of(path))) return false;
   try {
     const MappedFile file(path);
     const Header header = header_of(path, file.bytes());

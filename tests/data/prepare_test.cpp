@@ -177,6 +177,27 @@ TEST(Prepare_interrupted, ChangedInput_isReadAgain) {
   EXPECT_EQ(2, store.corpus().segments[0].states[0][0]);
 }
 
+TEST(Prepare_interrupted, KilledWhileTidying_isFinishedByTheSameCommandOnly) {
+  const InputFolder folder;
+  const PrepareOptions options = options_in(folder);
+  (void)prepare(options);
+  const auto expected = files_of(options.out);
+  (void)folder.write("store/work/cell-0000.bin", "half removed");
+  PrepareOptions other = options;
+  other.command = "another";
+  expect_error(core::ErrorKind::usage, {"there already"}, [&] { (void)prepare(other); });
+  EXPECT_TRUE(std::filesystem::exists(options.out / "work"));
+  const std::string bed = core::read_text(folder.path() / "a.bed");
+  (void)folder.write("a.bed", bed + "chr8\t600\t800\t9_Enh\n");  // the same command, another input
+  expect_error(core::ErrorKind::usage, {"there already"}, [&] { (void)prepare(options); });
+  (void)folder.write("a.bed", bed);
+  const PrepareReport report = prepare(options, 2);
+  EXPECT_EQ(1U, report.warnings.size());
+  EXPECT_EQ(expected, files_of(options.out));
+  EXPECT_FALSE(std::filesystem::exists(options.out / "work"));
+  expect_error(core::ErrorKind::usage, {"there already"}, [&] { (void)prepare(options); });
+}
+
 TEST(Prepare_interrupted, OtherAliases_makeOtherShards) {
   const InputFolder folder;
   PrepareOptions options = options_in(folder);
@@ -316,6 +337,10 @@ TEST(Prepare_checks, WhatCannotWork_failsBeforeReading) {
   bad = good;
   bad.valid = "no.bed";
   refuses(core::ErrorKind::missing, bad, "no.bed");
+  bad = good;
+  std::filesystem::create_symlink("loop.bed", folder.path() / "loop.bed");
+  bad.test = (folder.path() / "loop.bed").string();
+  refuses(core::ErrorKind::io, bad, "loop.bed");
   bad = good;
   bad.blacklist = "no.bed";
   refuses(core::ErrorKind::missing, bad, "--blacklist");

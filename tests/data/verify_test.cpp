@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "core/error.hpp"
 #include "core/files.hpp"
 #include "data/store_fixture.hpp"
 
@@ -71,6 +72,16 @@ TEST(Verify_test, SeveralProblems_areAllListed) {
   EXPECT_TRUE(any_names(report, "shard-0.h5"));
   EXPECT_TRUE(any_names(report, "shard-1.h5"));
   EXPECT_TRUE(any_names(report, "shard-2.h5"));
+}
+
+TEST(Verify_test, NoStoreOrAnUnreadableOne_isNoDamage) {
+  const Folder folder;
+  EXPECT_THROW((void)verify(folder.path() / "none", false), epi::core::MissingError);
+  // A link to itself: the system refuses to say what it is, even to root.
+  std::filesystem::create_symlink("loop", folder.path() / "loop");
+  EXPECT_THROW((void)verify(folder.path() / "loop", false), epi::core::IoError);
+  std::filesystem::create_symlink(kManifestName, folder.path() / kManifestName);
+  EXPECT_THROW((void)verify(folder.path(), false), epi::core::IoError);
 }
 
 TEST(Verify_test, NoManifest_isAProblem) {
