@@ -2,8 +2,8 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 
+#include "core/failure.hpp"
 #include "exit_codes.hpp"
 
 namespace epi::launch {
@@ -26,18 +26,10 @@ struct Failure {
 
 Failure describe(const std::exception_ptr& failure) {
   Failure found;
-  try {
-    std::rethrow_exception(failure);
-  } catch (const core::Error& error) {
-    found.code = exit_code_of(error.kind());
-    found.message = error.what();
-    if (error.kind() == core::ErrorKind::logic) found.message = "internal error: " + found.message;
-  } catch (const std::bad_alloc&) {
-    found.code = kUnavailable;
-    found.message = "out of memory";
-  } catch (const std::exception& error) {
-    found.message = std::string("internal error: ") + error.what();
-  }
+  const core::Failure cause = core::describe(failure);
+  found.code = exit_code_of(cause.kind);
+  found.message = cause.message;
+  if (cause.kind == core::ErrorKind::logic) found.message = "internal error: " + found.message;
   try {
     std::rethrow_exception(failure);
   } catch (const dist::Agreed&) {
@@ -68,6 +60,15 @@ core::Log Session::log(core::LogLevel level) {
 bool Session::speaks() {
   if (!world_ && !under_launcher()) return true;
   return world().rank() == 0;
+}
+
+int Session::speaker_only(const std::function<int()>& work) {
+  std::int64_t code = kDone;
+  dist::agree(world(), [&] {
+    if (speaks()) code = work();
+  });
+  if (world().size() > 1) world().broadcast(core::View(&code, {1}), 0);
+  return static_cast<int>(code);
 }
 
 int Session::report(const std::exception_ptr& failure) {

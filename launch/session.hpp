@@ -27,6 +27,10 @@ class Session {
   /// Whether this process is the one that speaks for the job.
   [[nodiscard]] bool speaks();
 
+  /// Runs `work` on the process that speaks alone; every rank returns its exit code or throws its
+  /// error.
+  [[nodiscard]] int speaker_only(const std::function<int()>& work);
+
   /// Prints one message for the exception in flight and returns the exit code. An error that only
   /// this rank has seen ends the other ranks too: they wait for it somewhere.
   [[nodiscard]] int report(const std::exception_ptr& failure);

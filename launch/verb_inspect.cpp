@@ -35,10 +35,12 @@ int inspect(const Options& options) {
   std::vector<data::WindowShape> shapes;
   for (const std::string& text : options.tokens) shapes.push_back(shape_from(text));
   const data::Store store = data::Store::open(options.store);
-  for (const std::string& line : data::describe(data::inspect(store, shapes))) {
-    std::printf("%s\n", line.c_str());
-  }
-  return kDone;
+  const data::Inspection inspection = data::inspect(store, shapes);
+  for (const std::string& line : data::describe(inspection)) std::printf("%s\n", line.c_str());
+  if (inspection.shared_bp == 0) return kDone;
+  std::fprintf(stderr, "epitrain: error: %s: %lld bases lie in two splits: prepare it anew\n",
+               options.store.c_str(), static_cast<long long>(inspection.shared_bp));
+  return kBadData;
 }
 
 }  // namespace
@@ -50,8 +52,11 @@ void add_inspect(CLI::App& app, Verb& chosen) {
   verb->add_option("store", options->store, "Folder of the store")->required();
   verb->add_option("--tokens", options->tokens, "Windows to count, as K/STRIDE/LENGTH")
       ->capture_default_str();
-  verb->callback(
-      [options, &chosen] { chosen = [options](Session&) { return inspect(*options); }; });
+  verb->callback([options, &chosen] {
+    chosen = [options](Session& session) {
+      return session.speaker_only([&] { return inspect(*options); });
+    };
+  });
 }
 
 }  // namespace epi::launch

@@ -36,7 +36,11 @@ void add_verify(CLI::App& app, Verb& chosen) {
   auto options = std::make_shared<Options>();
   verb->add_option("store", options->store, "Folder of the store")->required();
   verb->add_flag("--deep", options->deep, "Read every byte and compare all digests");
-  verb->callback([options, &chosen] { chosen = [options](Session&) { return verify(*options); }; });
+  verb->callback([options, &chosen] {
+    chosen = [options](Session& session) {
+      return session.speaker_only([&] { return verify(*options); });
+    };
+  });
 }
 
 }  // namespace epi::launch

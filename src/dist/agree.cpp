@@ -2,9 +2,7 @@
 // collective.
 #include <fmt/format.h>
 
-#include <exception>
-
-#include "core/error.hpp"
+#include "core/failure.hpp"
 #include "dist/communicator.hpp"
 
 namespace epi::dist {
@@ -12,20 +10,13 @@ namespace {
 
 using core::ErrorKind;
 
-struct Outcome {
-  ErrorKind kind = ErrorKind::none;
-  std::string message;
-};
-
-Outcome outcome_of(const std::function<void()>& local) {
+core::Failure outcome_of(const std::function<void()>& local) {
   try {
     local();
     return {};
-  } catch (const core::Error& error) {
-    return {error.kind(), error.what()};
-  } catch (const std::exception& error) {
-    // Not one of ours (out of memory, a library): still no reason to leave the others waiting.
-    return {ErrorKind::logic, fmt::format("unexpected exception: {}", error.what())};
+  } catch (...) {
+    // Not only ours (out of memory, a library): no reason to leave the others waiting.
+    return core::describe(std::current_exception());
   }
 }
 
@@ -78,7 +69,7 @@ std::int64_t worst_over(Communicator& world, ErrorKind mine) {
 
 void agree(Communicator& world, const std::function<void()>& local) {
   if (world.size() == 1) return local();
-  const Outcome mine = outcome_of(local);
+  const core::Failure mine = outcome_of(local);
   const std::int64_t worst = worst_over(world, mine.kind);
   const auto kind = static_cast<ErrorKind>(worst / kRanksEnd);
   if (kind == ErrorKind::none) return;

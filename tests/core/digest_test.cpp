@@ -1,7 +1,9 @@
 #include "core/digest.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -45,10 +47,11 @@ TEST(Digest_anyFlippedBit, changesIt) {
 }
 
 TEST(DigestOfFile_severalBlocks, equalsThatOfItsBytes) {
-  const std::string path = testing::TempDir() + "epi_digest_test";
+  const std::string path = testing::TempDir() + "epi_digest_test_" + std::to_string(getpid());
   const std::string text((std::size_t{2} << 20U) + 3, 'q');
   write_durably(path, text);
   EXPECT_EQ(digest_of_file(path), digest_of(text));
+  std::filesystem::remove(path);
 }
 
 TEST(DigestOfFile_missing, namesThePath) {

@@ -1,7 +1,12 @@
 #include "core/error.hpp"
 
+#include "core/failure.hpp"
+
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <new>
+#include <stdexcept>
 #include <string>
 
 namespace epi::core {
@@ -21,6 +26,26 @@ TEST(Error_severity, putsOurOwnFaultsAboveTheUsersAndPeersLowest) {
   EXPECT_LT(ErrorKind::peer, ErrorKind::usage);
   EXPECT_LT(ErrorKind::input, ErrorKind::io);
   EXPECT_LT(ErrorKind::numeric, ErrorKind::logic);
+}
+
+template <class Thrown>
+ErrorKind kind_of(const Thrown& thrown) {
+  return describe(std::make_exception_ptr(thrown)).kind;
+}
+
+TEST(Failure_ofAnyException, hasTheKindOfItsCause) {
+  using std::filesystem::filesystem_error;
+  EXPECT_EQ(kind_of(FormatError("torn")), ErrorKind::format);
+  EXPECT_EQ(kind_of(std::bad_alloc()), ErrorKind::device);
+  EXPECT_EQ(kind_of(filesystem_error("", std::make_error_code(std::errc::no_space_on_device))),
+            ErrorKind::io);
+  EXPECT_EQ(kind_of(filesystem_error("", std::make_error_code(std::errc::permission_denied))),
+            ErrorKind::io);
+  EXPECT_EQ(
+      kind_of(filesystem_error("", std::make_error_code(std::errc::no_such_file_or_directory))),
+      ErrorKind::missing);
+  EXPECT_EQ(kind_of(std::out_of_range("map::at")), ErrorKind::logic);
+  EXPECT_EQ(kind_of(3), ErrorKind::logic);
 }
 
 TEST(Require_keptPromise, doesNothing) {

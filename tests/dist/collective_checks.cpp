@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <new>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 
 #include "core/buffer.hpp"
@@ -248,13 +251,25 @@ void agrees_on_the_worst_failure(Communicator& world) {
   }
 }
 
-void agrees_on_foreign_exceptions(Communicator& world) {
-  if (world.size() == 1) return;  // passes through as it is
+/// All ranks throw Expected once rank 0 has thrown `foreign`.
+template <class Expected, class Foreign>
+void agrees_on(Communicator& world, const Foreign& foreign) {
   EXPECT_THROW(agree(world,
                      [&] {
-                       if (world.rank() == 0) throw std::bad_alloc();
+                       if (world.rank() == 0) throw foreign;
                      }),
-               core::LogicError);
+               Expected);
+}
+
+void agrees_on_foreign_exceptions(Communicator& world) {
+  if (world.size() == 1) return;  // passes through as it is
+  using std::filesystem::filesystem_error;
+  agrees_on<core::DeviceError>(world, std::bad_alloc());
+  agrees_on<core::IoError>(
+      world, filesystem_error("full", std::make_error_code(std::errc::no_space_on_device)));
+  agrees_on<core::MissingError>(
+      world, filesystem_error("gone", std::make_error_code(std::errc::no_such_file_or_directory)));
+  agrees_on<core::LogicError>(world, std::out_of_range("map"));
 }
 
 void sums_gradient_buckets(Communicator& world) {
