@@ -85,6 +85,12 @@ bool is_source(const fs::path& path) {
   return ext == ".cpp" || ext == ".hpp" || ext == ".cu" || ext == ".cuh";
 }
 
+/// A list file of CMake without its line comments; quoted '#' does not occur beside names of files.
+std::string without_comments(const std::string& cmake) {
+  static const std::regex comment("#[^\n]*");
+  return std::regex_replace(cmake, comment, "");
+}
+
 std::string room_of(const fs::path& relative) {
   auto part = relative.begin();
   if (*part == "src") ++part;
@@ -304,7 +310,7 @@ Complaints unlisted_sources(const fs::path& root, const std::vector<File>& files
       const std::string name = path.lexically_relative(folder).generic_string();
       const std::regex word("(^|[^\\w./])" + std::regex_replace(name, std::regex(R"(\.)"), "\\.") +
                             "($|[^\\w./])");
-      listed = std::regex_search(read_text(list), word);
+      listed = std::regex_search(without_comments(read_text(list)), word);
     }
     if (!listed) complaints.push_back(file.path + ": named in no CMakeLists.txt");
   }

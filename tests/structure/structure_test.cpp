@@ -1,5 +1,9 @@
 // The rules of the house, applied to the whole tree, and each rule tried on a text that breaks it.
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "structure/source_tree.hpp"
 
@@ -140,6 +144,22 @@ TEST(Structure, source_thatNoListNames_isFound) {
   const File ghost = source("tests/structure/ghost_test.cpp", "tests", "");
   EXPECT_EQ(join(unlisted_sources(kRoot, {ghost})),
             "tests/structure/ghost_test.cpp: named in no CMakeLists.txt\n");
+}
+
+TEST(Structure, source_thatOnlyACommentNames_isFound) {
+  const auto root =
+      std::filesystem::path(testing::TempDir()) / ("epi-structure-" + std::to_string(getpid()));
+  std::filesystem::create_directories(root / "tests");
+  std::ofstream(root / "tests/CMakeLists.txt")
+      << "# epi_test(a SOURCES a_test.cpp)\n"
+         "epi_test(b SOURCES b_test.cpp)  # and not c_test.cpp\n";
+  const std::vector<File> files = {source("tests/a_test.cpp", "tests", ""),
+                                   source("tests/b_test.cpp", "tests", ""),
+                                   source("tests/c_test.cpp", "tests", "")};
+  EXPECT_EQ(join(unlisted_sources(root, files)),
+            "tests/a_test.cpp: named in no CMakeLists.txt\n"
+            "tests/c_test.cpp: named in no CMakeLists.txt\n");
+  std::filesystem::remove_all(root);
 }
 
 TEST(Structure, code_ofTextWithComments_keepsLinesAndCode) {
