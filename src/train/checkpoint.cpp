@@ -52,12 +52,27 @@ std::string folder_name(std::int64_t step) {
   return fmt::format("step-{:09}", step);
 }
 
+// What lies in a folder; nothing where there is no folder. A folder that cannot be read is no empty
+// one: a run must not begin anew beside its checkpoints.
+std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
+  std::error_code problem;
+  std::vector<fs::directory_entry> found;
+  fs::directory_iterator at(folder, problem);
+  for (; !problem && at != fs::directory_iterator(); at.increment(problem)) found.push_back(*at);
+  const bool absent =
+      problem == std::errc::no_such_file_or_directory || problem == std::errc::not_a_directory;
+  if (problem && !absent) {
+    throw core::IoError(fmt::format("{}: cannot list: {}", folder.string(), problem.message()));
+  }
+  return found;
+}
+
 // Checkpoints by falling step.
 std::vector<std::pair<std::int64_t, fs::path>> list(const fs::path& checkpoints) {
   std::vector<std::pair<std::int64_t, fs::path>> found;
-  if (!fs::is_directory(checkpoints)) return found;
-  for (const auto& entry : fs::directory_iterator(checkpoints)) {
-    if (!entry.is_directory()) continue;
+  for (const fs::directory_entry& entry : entries_of(checkpoints)) {
+    std::error_code unknown;  // taken for a folder: reading it then says what is wrong
+    if (!entry.is_directory(unknown) && !unknown) continue;
     if (const auto step = step_of(entry.path().filename().string())) {
       found.emplace_back(*step, entry.path());
     }
@@ -176,10 +191,13 @@ CheckpointNote note_from(const Json& manifest, const std::string& file) {
 void check_file(const fs::path& path, const Json& entry) {
   const std::string file = path.string();
   const auto bytes = json_value<std::uint64_t>(entry, "bytes", file);
-  if (!fs::exists(path)) throw core::MissingError(file + ": not there, but in its manifest");
-  if (fs::file_size(path) != bytes) {
-    throw FormatError(fmt::format("{}: {} bytes, expected {}", file, fs::file_size(path), bytes));
+  std::error_code problem;
+  const std::uintmax_t size = fs::file_size(path, problem);
+  if (problem == std::errc::no_such_file_or_directory) {
+    throw core::MissingError(file + ": not there, but in its manifest");
   }
+  if (problem) throw core::IoError(fmt::format("{}: no size: {}", file, problem.message()));
+  if (size != bytes) throw FormatError(fmt::format("{}: {} bytes, expected {}", file, size, bytes));
   const std::string found = core::digest_of_file(path);
   const auto expected = json_value<std::string>(entry, "xxh3_128", file);
   if (found != expected) {
@@ -313,12 +331,9 @@ void clean_checkpoints(const fs::path& checkpoints, const std::vector<DamagedChe
     fs::remove_all(aside, ignored);
     fs::rename(entry.path, aside, ignored);
   }
-  if (!fs::is_directory(checkpoints)) return;
-  std::vector<fs::path> unfinished;
-  for (const auto& entry : fs::directory_iterator(checkpoints)) {
-    if (entry.path().extension() == ".tmp") unfinished.push_back(entry.path());
+  for (const fs::directory_entry& entry : entries_of(checkpoints)) {
+    if (entry.path().extension() == ".tmp") fs::remove_all(entry.path(), ignored);
   }
-  for (const fs::path& path : unfinished) fs::remove_all(path, ignored);
 }
 
 }  // namespace epi::train

@@ -114,7 +114,9 @@ void check_cover(const std::vector<TensorEntry>& entries, std::uint64_t bytes,
 }
 
 std::ifstream open_file(const fs::path& path) {
-  if (!fs::exists(path)) throw core::MissingError(path.string() + ": no such file");
+  std::error_code unknown;  // opening it then fails
+  if (!fs::exists(path, unknown) && !unknown)
+    throw core::MissingError(path.string() + ": no such file");
   std::ifstream in(path, std::ios::binary);
   if (!in) throw core::IoError(path.string() + ": cannot be opened for reading");
   return in;
@@ -151,7 +153,9 @@ SafetensorsFile SafetensorsFile::open(const fs::path& path) {
   SafetensorsFile file;
   file.path_ = path;
   std::ifstream in = open_file(path);
-  const std::uint64_t bytes = fs::file_size(path);
+  std::error_code problem;
+  const std::uint64_t bytes = fs::file_size(path, problem);
+  if (problem) throw core::IoError(path.string() + ": no size: " + problem.message());
   const std::string text = read_header(in, bytes, path.string());
   const Json header = parse_json(text, path.string());
   if (!header.is_object()) throw FormatError(path.string() + ": the header is not an object");

@@ -168,6 +168,15 @@ TEST(Checkpoint_unwritableFolder_isAnIoError, namingIt) {
   EXPECT_THROW(write_at(folder.path() / "file" / "checkpoints", 1), core::IoError);
 }
 
+TEST(Checkpoint_unreadableFolder_isAnIoError, neverAnEmptyOne) {
+  const TestFolder folder("checkpoint");
+  EXPECT_FALSE(find_checkpoint(folder.path() / "none").newest);
+  // A link to itself: the system refuses to open it, even for root.
+  std::filesystem::create_symlink("loop", folder.path() / "loop");
+  EXPECT_THROW((void)find_checkpoint(folder.path() / "loop"), core::IoError);
+  EXPECT_THROW(clean_checkpoints(folder.path() / "loop", {}), core::IoError);
+}
+
 TEST(RunLock_secondHolder_isRefused, untilTheFirstLetsGo) {
   const TestFolder folder("lock");
   {
