@@ -49,12 +49,20 @@ TEST(CommandLine, wrongLine_onTwoRanks_isOneMessage) {
 
 TEST(CommandLine, missingInput_isCode66AndNamesIt) {
   const auto folder = fresh_folder("missing");
-  for (const char* line : {"inspect nowhere", "pretrain nowhere --out run",
+  for (const char* line : {"inspect nowhere", "verify nowhere", "pretrain nowhere --out run",
                            "prepare --genome nowhere --states nowhere --out store",
                            "evaluate nowhere --split valid"}) {
     const Outcome outcome = epitrain(line, folder);
     EXPECT_EQ(outcome.code, 66) << line << "\n" << outcome.all();
     EXPECT_NE(outcome.err.find("nowhere"), std::string::npos) << outcome.all();
+    EXPECT_EQ(count_of(outcome.err, "epitrain: error: "), 1) << outcome.all();
+  }
+}
+
+TEST(CommandLine, missingStore_onTwoRanks_isOneMessageAndCode66) {
+  for (const char* line : {"inspect nowhere", "verify nowhere"}) {
+    const Outcome outcome = mpirun(2, line, fresh_folder("missing2"));
+    EXPECT_EQ(outcome.code, 66) << line << "\n" << outcome.all();
     EXPECT_EQ(count_of(outcome.err, "epitrain: error: "), 1) << outcome.all();
   }
 }

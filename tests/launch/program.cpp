@@ -1,6 +1,7 @@
 #include "launch/program.hpp"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -110,8 +111,31 @@ Outcome mpirun(int ranks, const std::string& arguments, const fs::path& folder,
   return shell(line, folder);
 }
 
+namespace {
+
+/// One folder for this process alone, gone when it ends: two users, or two builds, may test at
+/// once.
+class OwnFolder {
+ public:
+  OwnFolder()
+      : path_(fs::path(testing::TempDir()) / ("epitrain-launch-" + std::to_string(getpid()))) {}
+  OwnFolder(const OwnFolder&) = delete;
+  OwnFolder& operator=(const OwnFolder&) = delete;
+  ~OwnFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+}  // namespace
+
 fs::path fresh_folder(const std::string& name) {
-  const fs::path folder = fs::path(testing::TempDir()) / ("epitrain-" + name);
+  static const OwnFolder own;
+  const fs::path folder = own.path() / name;
   fs::remove_all(folder);
   fs::create_directories(folder);
   return folder;
