@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -20,7 +21,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "epitrain store";
-constexpr std::int32_t kVersion = 1;
+constexpr std::int32_t kVersion = 2;  // written; older ones are read
+constexpr std::int32_t kWithAssembly =
+    2;  // first version with assembly, inputs, md5, group, weight, colour
 constexpr std::size_t kMaxStates = 254;  // codes are bytes, 0 is missing, S+1 is masked
 constexpr std::array kSplits{Split::train, Split::valid, Split::test};
 
@@ -94,10 +97,14 @@ std::vector<Item> read_list(Object& parent, const char* key, const Read& read) {
   return items;
 }
 
-Contig read_contig(Object& object) {
-  return {object.text("name"),        object.integer("length_bp", 1),
-          object.integer("acgt_bp"),  object.integer("soft_masked_bp"),
-          object.integer("iupac_bp"), object.text("digest")};
+Contig read_contig(Object& object, std::int32_t version) {
+  return {object.text("name"),
+          object.integer("length_bp", 1),
+          object.integer("acgt_bp"),
+          object.integer("soft_masked_bp"),
+          object.integer("iupac_bp"),
+          object.text("digest"),
+          version < kWithAssembly ? std::string() : object.text("md5")};
 }
 
 Split read_split(Object& object) {
@@ -108,13 +115,35 @@ Split read_split(Object& object) {
   object.fail("split", "train, valid or test", object.at("split"));
 }
 
-Cell read_cell(Object& object) {
-  return {object.text("id"), object.text("name"), read_split(object), object.text("source"),
-          object.text("digest")};
+double read_weight(Object& object) {
+  const Json& value = object.at("weight");
+  if (!value.is_number()) object.fail("weight", "a number", value);
+  const auto weight = value.get<double>();
+  if (!(weight > 0.0) || !std::isfinite(weight)) object.fail("weight", "a number above 0", value);
+  return weight;
 }
 
-State read_state(Object& object) {
-  return {object.small("number"), object.text("label")};
+Cell read_cell(Object& object, std::int32_t version) {
+  Cell cell{object.text("id"),
+            object.text("name"),
+            read_split(object),
+            object.text("source"),
+            object.text("digest"),
+            {},
+            1.0};
+  if (version < kWithAssembly) return cell;
+  cell.group = object.text("group");
+  cell.weight = read_weight(object);
+  return cell;
+}
+
+State read_state(Object& object, std::int32_t version) {
+  return {object.small("number"), object.text("label"),
+          version < kWithAssembly ? std::string() : object.text("colour")};
+}
+
+StoreInput read_input(Object& object) {
+  return {object.text("option"), object.text("path"), object.text("digest")};
 }
 
 Shard read_shard(Object& object) {
@@ -219,40 +248,52 @@ void check_meaning(const Manifest& manifest, const std::string& file) {
   check_shards(manifest, file);
 }
 
-void check_version(Object& object) {
+std::int32_t read_version(Object& object) {
   const std::string format = object.text("format");
   if (format != kFormat) object.fail("format", kFormat, format);
   const std::int32_t version = object.small("version");
-  if (version == kVersion) return;
+  if (version >= 1 && version <= kVersion) return version;
   throw core::FormatError(
-      fmt::format("{}: version {} expected, {} found; use the program that wrote the store or "
+      fmt::format("{}: version 1 to {} expected, {} found; use the program that wrote the store or "
                   "prepare it again",
                   object.where(), kVersion, version));
 }
 
-Json to_json_object(const Contig& contig) {
-  return {{"name", contig.name},         {"length_bp", contig.length_bp},
-          {"acgt_bp", contig.acgt_bp},   {"soft_masked_bp", contig.soft_masked_bp},
-          {"iupac_bp", contig.iupac_bp}, {"digest", contig.digest}};
+Json to_json_object(const Contig& contig, std::int32_t version) {
+  Json json{{"name", contig.name},         {"length_bp", contig.length_bp},
+            {"acgt_bp", contig.acgt_bp},   {"soft_masked_bp", contig.soft_masked_bp},
+            {"iupac_bp", contig.iupac_bp}, {"digest", contig.digest}};
+  if (version >= kWithAssembly) json["md5"] = contig.md5;
+  return json;
 }
 
-Json to_json_object(const Cell& cell) {
-  return {{"id", cell.id},
-          {"name", cell.name},
-          {"split", name_of(cell.split)},
-          {"source", cell.source},
-          {"digest", cell.digest}};
+Json to_json_object(const Cell& cell, std::int32_t version) {
+  Json json{{"id", cell.id},
+            {"name", cell.name},
+            {"split", name_of(cell.split)},
+            {"source", cell.source},
+            {"digest", cell.digest}};
+  if (version < kWithAssembly) return json;
+  json["group"] = cell.group;
+  json["weight"] = cell.weight;
+  return json;
 }
 
-Json to_json_object(const State& state) {
-  return {{"number", state.number}, {"label", state.label}};
+Json to_json_object(const State& state, std::int32_t version) {
+  Json json{{"number", state.number}, {"label", state.label}};
+  if (version >= kWithAssembly) json["colour"] = state.colour;
+  return json;
 }
 
-Json to_json_object(const Interval& region) {
+Json to_json_object(const StoreInput& input, std::int32_t /*version*/) {
+  return {{"option", input.option}, {"path", input.path}, {"digest", input.digest}};
+}
+
+Json to_json_object(const Interval& region, std::int32_t /*version*/) {
   return {{"contig", region.contig}, {"start_bp", region.start_bp}, {"end_bp", region.end_bp}};
 }
 
-Json to_json_object(const Shard& shard) {
+Json to_json_object(const Shard& shard, std::int32_t /*version*/) {
   return {{"file", shard.file},
           {"contig", shard.contig},
           {"start_bp", shard.start_bp},
@@ -264,27 +305,34 @@ Json to_json_object(const Shard& shard) {
 }
 
 template <class Item>
-Json to_json_list(const std::vector<Item>& items) {
+Json to_json_list(const std::vector<Item>& items, std::int32_t version) {
   Json list = Json::array();
-  for (const Item& item : items) list.push_back(to_json_object(item));
+  for (const Item& item : items) list.push_back(to_json_object(item, version));
   return list;
 }
 
+/// As a store of the manifest's own version has it: digests of older ones stay what they were.
 Json content_of(const Manifest& manifest) {
+  const std::int32_t version = manifest.version;
   Json json;
   json["format"] = kFormat;
-  json["version"] = kVersion;
+  json["version"] = version;
   json["program"] = manifest.program;
   json["command"] = manifest.command;
   json["bin_bp"] = manifest.bin_bp;
   json["guard_bp"] = manifest.guard_bp;
-  json["contigs"] = to_json_list(manifest.contigs);
-  json["cells"] = to_json_list(manifest.cells);
-  json["states"] = to_json_list(manifest.states);
-  for (const Split split : kSplits) {
-    json["regions"][name_of(split)] = to_json_list(manifest.regions[static_cast<int>(split)]);
+  if (version >= kWithAssembly) {
+    json["assembly"] = manifest.assembly;
+    json["inputs"] = to_json_list(manifest.inputs, version);
   }
-  json["shards"] = to_json_list(manifest.shards);
+  json["contigs"] = to_json_list(manifest.contigs, version);
+  json["cells"] = to_json_list(manifest.cells, version);
+  json["states"] = to_json_list(manifest.states, version);
+  for (const Split split : kSplits) {
+    json["regions"][name_of(split)] =
+        to_json_list(manifest.regions[static_cast<int>(split)], version);
+  }
+  json["shards"] = to_json_list(manifest.shards, version);
   return json;
 }
 
@@ -321,16 +369,22 @@ std::string to_json(const Manifest& manifest) {
 Manifest manifest_from_json(const std::string& text, const std::string& file_name) {
   Json json = parse(text, file_name);
   Object object(json, file_name);
-  check_version(object);
   Manifest manifest;
-  manifest.version = kVersion;
+  manifest.version = read_version(object);
+  const auto versioned = [&manifest](auto read) {
+    return [&manifest, read](Object& item) { return read(item, manifest.version); };
+  };
   manifest.program = object.text("program");
   manifest.command = object.text("command");
   manifest.bin_bp = object.small("bin_bp", 1);
   manifest.guard_bp = object.integer("guard_bp");
-  manifest.contigs = read_list<Contig>(object, "contigs", read_contig);
-  manifest.cells = read_list<Cell>(object, "cells", read_cell);
-  manifest.states = read_list<State>(object, "states", read_state);
+  if (manifest.version >= kWithAssembly) {
+    manifest.assembly = object.text("assembly");
+    manifest.inputs = read_list<StoreInput>(object, "inputs", read_input);
+  }
+  manifest.contigs = read_list<Contig>(object, "contigs", versioned(read_contig));
+  manifest.cells = read_list<Cell>(object, "cells", versioned(read_cell));
+  manifest.states = read_list<State>(object, "states", versioned(read_state));
   Object regions(object.at("regions"), file_name + ": regions");
   for (const Split split : kSplits) {
     manifest.regions[static_cast<int>(split)] =

@@ -24,6 +24,7 @@ class Planner {
       : options_(options), sheet_(sheet), genomes_(genomes), tracks_(tracks) {}
 
   StorePlan make() {
+    plan_.manifest.version = 2;
     plan_.manifest.program = core::version_text();
     plan_.manifest.command = options_.command;
     plan_.manifest.guard_bp = options_.guard_bp;
@@ -97,7 +98,7 @@ class Planner {
   void list_states() {
     std::vector<Segmentation> all;
     for (std::size_t c = 0; c < tracks_.size(); ++c) {
-      all.push_back({sheet_[c].path.string(), tracks_[c].states(), tracks_[c].grid()});
+      all.push_back({sheet_[c].file(0), tracks_[c].states(), tracks_[c].grid()});
     }
     plan_.manifest.states = common_vocabulary(all);
     plan_.manifest.bin_bp = common_bin(all);
@@ -117,8 +118,8 @@ class Planner {
   void list_cells() {
     for (std::size_t c = 0; c < sheet_.size(); ++c) {
       const SheetRow& row = sheet_[c];
-      plan_.manifest.cells.push_back(
-          {row.cell, row.name, Split::train, row.source, tracks_[c].digest()});
+      plan_.manifest.cells.push_back({row.cell, row.name, Split::train, row.source,
+                                      tracks_[c].digest(), row.group, row.weight});
     }
     hold_out_cells(options_.valid_cells, "--valid-cells", Split::valid);
     hold_out_cells(options_.test_cells, "--test-cells", Split::test);
@@ -142,8 +143,8 @@ class Planner {
         throw core::InputError(fmt::format(
             "cells '{}' ({}) and '{}' ({}) have the same segmentation, byte for byte, in two "
             "splits ({}, {}); correct the sheet or hold out both",
-            twin.id, sheet_[known->second].path.string(), cell.id, sheet_[c].path.string(),
-            name_of(twin.split), name_of(cell.split)));
+            twin.id, sheet_[known->second].file(0), cell.id, sheet_[c].file(0), name_of(twin.split),
+            name_of(cell.split)));
       }
       plan_.warnings.push_back(fmt::format(
           "cells '{}' and '{}' have the same segmentation, byte for byte", twin.id, cell.id));

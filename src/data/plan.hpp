@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "data/formats/sheet.hpp"
 #include "data/prepare.hpp"
-#include "data/sheet.hpp"
 #include "data/store.hpp"
 #include "data/track_match.hpp"
 #include "data/work_file.hpp"

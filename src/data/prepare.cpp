@@ -15,10 +15,10 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "data/formats/sheet.hpp"
 #include "data/path_status.hpp"
 #include "data/plan.hpp"
 #include "data/shard.hpp"
-#include "data/sheet.hpp"
 #include "data/splits.hpp"
 #include "data/work_file.hpp"
 
@@ -104,8 +104,17 @@ void check_out(const fs::path& out) {
 
 /// An input and where its parsed form goes.
 struct Input {
-  fs::path source, work;
-  void (*parse)(const fs::path& work, const fs::path& source);
+  std::vector<fs::path> sources;
+  fs::path work;
+  bool is_genome = false;
+
+  void parse(const StatesFormat& format) const {
+    if (is_genome) {
+      write_genome_work(work, sources.front());
+    } else {
+      write_track_work(work, sources, format);
+    }
+  }
 };
 
 /// What a shard's content follows from: the same key, the same bytes.
@@ -142,11 +151,10 @@ struct Preparation::State {
   /// Work files are numbered; whose they are, the digest of the input in them says.
   void list_inputs() {
     for (std::size_t g = 0; g < options.genomes.size(); ++g) {
-      inputs.push_back(
-          {options.genomes[g], work / fmt::format("genome-{:04}.bin", g), write_genome_work});
+      inputs.push_back({{options.genomes[g]}, work / fmt::format("genome-{:04}.bin", g), true});
     }
     for (std::size_t c = 0; c < sheet.size(); ++c) {
-      inputs.push_back({sheet[c].path, work / fmt::format("cell-{:04}.bin", c), write_track_work});
+      inputs.push_back({sheet[c].paths, work / fmt::format("cell-{:04}.bin", c)});
     }
   }
 
@@ -300,13 +308,15 @@ void Preparation::read_inputs(int part, int parts) {
   }
   std::vector<std::int64_t> sizes;
   for (const Input& input : state_->inputs) {
-    sizes.push_back(bytes_of(input.source));
+    std::int64_t bytes = 0;
+    for (const fs::path& source : input.sources) bytes += bytes_of(source);
+    sizes.push_back(bytes);
   }
   for (const std::size_t i : share_of(sizes, part, parts)) {
     const Input& input = state_->inputs[i];
-    const bool current = is_current(input.work, input.source);
-    if (!current) input.parse(input.work, input.source);
-    state_->log.debug("{} {}", current ? "kept" : "read", input.source.string());
+    const bool current = is_current(input.work, input.sources);
+    if (!current) input.parse(state_->options.states);
+    state_->log.debug("{} {}", current ? "kept" : "read", input.work.string());
   }
 }
 

@@ -11,20 +11,29 @@
 #include <vector>
 
 #include "core/log.hpp"
+#include "data/formats/states_file.hpp"
 
 namespace epi::data {
 
 struct PrepareOptions {
-  std::vector<std::filesystem::path> genomes;  ///< FASTA files; see fasta.hpp
+  std::vector<std::filesystem::path> genomes;  ///< FASTA or 2bit; see genome_file.hpp
   std::filesystem::path sheet;                 ///< which segmentations; see sheet.hpp
   std::filesystem::path out;                   ///< the store's folder; must not exist
   std::string contigs;                         ///< contigs to store, comma separated; empty: all
   std::string valid, test;  ///< held out: contigs, comma separated, or a BED file; see splits.hpp
   std::string valid_cells, test_cells;             ///< held out cells, comma separated
   bool alias_chr = false;                          ///< "chr22" is "22"
+  std::string alias;                               ///< hg19, hg38 or a table; see aliases.hpp
+  std::optional<std::filesystem::path> sizes;      ///< chrom.sizes that the genome must agree with
   std::optional<std::filesystem::path> blacklist;  ///< BED file of bases that no window may hold
+  std::optional<std::filesystem::path> regions;    ///< BED file: only these bases are shown
+  std::int64_t flank_bp = 0;                       ///< added to both sides of each of `regions`
+  std::optional<std::filesystem::path> state_names;  ///< labels and colours; see state_names.hpp
+  std::optional<std::filesystem::path> state_map;    ///< to another vocabulary; likewise
+  StatesFormat states;                               ///< how segmentations are read
   std::int64_t guard_bp = 8192;        ///< kept free around held-out regions; at least a window
   std::int64_t shard_bp = 16'000'000;  ///< longest shard; rounded down to whole bins
+  int threads = 1;                     ///< of this process, for reading and writing
   std::string command;                 ///< goes into the manifest
 };
 

@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "core/error.hpp"
-#include "data/bed.hpp"
+#include "data/formats/bed.hpp"
 
 namespace epi::data {
 namespace {

@@ -27,6 +27,7 @@ struct Contig {
   std::int64_t soft_masked_bp = 0;  ///< of those, lower case
   std::int64_t iupac_bp = 0;        ///< ambiguity codes other than N, stored as N
   std::string digest;               ///< of the contig's base codes
+  std::string md5;  ///< of the upper-case sequence, as SAM's M5; empty in stores of version 1
 };
 
 enum class Split : std::uint8_t { train, valid, test };
@@ -37,14 +38,24 @@ struct Cell {
   std::string id;    ///< "E003"
   std::string name;  ///< "H1 Cells"
   Split split = Split::train;
-  std::string source;  ///< path as given
-  std::string digest;  ///< of the source file
+  std::string source;   ///< path as given; empty: no epigenome, every state is missing
+  std::string digest;   ///< of the source files; empty without any
+  std::string group;    ///< tissue or the like, may be empty
+  double weight = 1.0;  ///< how often it is shown in training, relative to the others
 };
 
 /// One state of the vocabulary; its code in shards is its index + 1 (0 is missing).
 struct State {
   std::int32_t number = 0;  ///< as in the source: 1 of "E1" and "1_TssA"
   std::string label;        ///< "TssA"; empty when the source has only numbers
+  std::string colour;       ///< "R,G,B"; empty when none was given
+};
+
+/// A file other than segmentations that the store was made from.
+struct StoreInput {
+  std::string option;  ///< that named it: "--genome"
+  std::string path;    ///< as given
+  std::string digest;  ///< of its bytes
 };
 
 struct Shard {
@@ -65,6 +76,8 @@ struct Manifest {
   std::string command;
   std::int32_t bin_bp = 0;
   std::int64_t guard_bp = 0;  ///< train regions keep this distance from held-out regions
+  std::string assembly;       ///< "hg19", as its sequences or lengths tell; empty: not a known one
+  std::vector<StoreInput> inputs;
   std::vector<Contig> contigs;
   std::vector<Cell> cells;
   std::vector<State> states;

@@ -72,8 +72,8 @@ void refuse_foreign_end(const MatchRequest& request, std::size_t cell, const Con
       fmt::format("{}:{}: the last interval of contig '{}' ends at {}, which is neither a multiple "
                   "of {} bp nor "
                   "the contig's end ({}); is the segmentation of another assembly?",
-                  request.sheet[cell].path.string(), last.line, contig.name, last.end_bp,
-                  request.bin_bp, contig.length_bp));
+                  request.sheet[cell].file(0), last.line, contig.name, last.end_bp, request.bin_bp,
+                  contig.length_bp));
 }
 
 /// How far each contig of the segmentations reaches in any cell.
@@ -153,8 +153,8 @@ MatchedTracks match_tracks(const MatchRequest& request) {
       const Contig& contig = request.contigs[index];
       if (row[index]) {
         throw core::InputError(fmt::format(
-            "{}: contigs '{}' and '{}' are the same with --alias-chr",
-            request.sheet[cell].path.string(), track.contigs()[*row[index]], track.contigs()[t]));
+            "{}: contigs '{}' and '{}' are the same with --alias-chr", request.sheet[cell].file(0),
+            track.contigs()[*row[index]], track.contigs()[t]));
       }
       row[index] = t;
       if (intervals.front().start_bp < contig.length_bp) has_states[index] = true;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "data/contig_names.hpp"
-#include "data/sheet.hpp"
+#include "data/formats/sheet.hpp"
 #include "data/store.hpp"
 #include "data/work_file.hpp"
 

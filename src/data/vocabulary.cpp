@@ -76,7 +76,7 @@ std::vector<State> common_vocabulary(std::span<const Segmentation> all) {
   }
   std::vector<State> vocabulary;
   for (const auto& [number, sighting] : by_number) {
-    vocabulary.push_back({number, sighting.state->label});
+    vocabulary.push_back({number, sighting.state->label, {}});
   }
   return vocabulary;
 }

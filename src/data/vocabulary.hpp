@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/states_bed.hpp"
+#include "data/formats/states_file.hpp"
 #include "data/store.hpp"
 
 namespace epi::data {

@@ -63,7 +63,7 @@ std::int64_t scaled(std::int64_t a, std::int64_t b, std::int64_t c) {
 }  // namespace
 
 WindowTable::WindowTable(const Manifest& manifest, const core::CorpusView& corpus, Split split,
-                         std::int64_t window_bp)
+                         std::int64_t window_bp, double /*min_acgt*/)
     : window_bp_(window_bp) {
   core::require(window_bp > 0, "a window has bases");
   check_guard(manifest, window_bp);

@@ -17,10 +17,11 @@ namespace epi::data {
 /// the tiling leaves over at the end of a stretch.
 class WindowTable {
  public:
-  /// `window_bp` as TokenSpec::window_bp. Stretches shorter than a window hold none.
+  /// `window_bp` as TokenSpec::window_bp. Stretches shorter than a window hold none, and windows
+  /// with a smaller share of A C G T than `min_acgt` are left out.
   /// ConfigError if a region split's guard (Manifest::guard_bp) is shorter than a window.
   WindowTable(const Manifest& manifest, const core::CorpusView& corpus, Split split,
-              std::int64_t window_bp);
+              std::int64_t window_bp, double min_acgt = 0.0);
 
   /// Windows of the split; 0 when no stretch is long enough.
   [[nodiscard]] std::int64_t size() const;
@@ -28,7 +29,8 @@ class WindowTable {
   [[nodiscard]] std::int64_t window_bp() const;
   /// Window `index` in 0..size()-1 where the tiling has it.
   [[nodiscard]] core::WindowRef at(std::int64_t index) const;
-  /// The same, moved by (jitter - 1/2) window lengths, `jitter` in [0, 1), and kept in its stretch.
+  /// The same, moved by (jitter - 1/2) window lengths, `jitter` in [0, 1), and kept in its stretch;
+  /// not moved at all where that would show too few A C G T.
   [[nodiscard]] core::WindowRef jittered(std::int64_t index, float jitter) const;
 
  private:
@@ -60,18 +62,23 @@ class Permutation {
 struct PretrainingOptions {
   std::uint64_t seed = 0;
   bool jitter = true;
-  bool reverse_complement = true;  ///< half of the samples, states reversed too
+  bool reverse_complement = true;     ///< half of the samples, states reversed too
+  std::int64_t cells_per_window = 0;  ///< cell types that show a window in one epoch; 0: all
+  std::vector<double> weights{};      ///< per entry of `cells`; empty: all alike
 };
 
-/// Each epoch shows every (window, cell type) pair once, in a new order; jitter and strand are
-/// drawn for each slot.
+/// Each epoch shows every window with `cells_per_window` cell types, in a new order; jitter and
+/// strand are drawn for each slot. Which cell types those are is drawn anew for each window and
+/// epoch by systematic sampling (Madow, Ann. Math. Stat. 20, 1949): a cell type is shown
+/// cells_per_window * weight / sum of weights times, rounded down or up, and exactly so on average.
+/// With equal weights no cell type comes twice; with all of them each pair comes once.
 class PretrainingOrder final : public SampleSource {
  public:
   /// `cells`: indices into Manifest::cells that take part. InputError if there is no window or
   /// cell.
   PretrainingOrder(WindowTable windows, std::vector<std::int32_t> cells,
                    PretrainingOptions options);
-  /// Windows x cell types.
+  /// Windows x cell types per window.
   [[nodiscard]] std::int64_t epoch_size() const override;
   /// Any slot without the ones before: resuming and other rank counts cost nothing.
   void samples(std::uint64_t first_slot, std::span<core::SampleRef> out) const override;

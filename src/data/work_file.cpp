@@ -13,7 +13,7 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
-#include "data/fasta.hpp"
+#include "data/formats/genome_file.hpp"
 #include "data/path_status.hpp"
 
 namespace epi::data {
@@ -32,7 +32,7 @@ struct Header {
 static_assert(sizeof(Header) == 96 && sizeof(Header) % alignof(StateInterval) == 0);
 static_assert(std::is_trivially_copyable_v<StateInterval> && sizeof(StateInterval) == 24);
 
-constexpr char kMagic[9] = "EPIWORK2";
+constexpr char kMagic[9] = "EPIWORK3";
 
 std::span<const std::byte> bytes_of(const void* bytes, std::size_t size) {
   return {static_cast<const std::byte*>(bytes), size};
@@ -45,14 +45,20 @@ std::string completed(core::Digest& content, Header header) {
   return content.hex();
 }
 
+/// As a header has it, where every file has one.
+std::string header_digest(std::span<const std::filesystem::path> sources) {
+  const std::string digest = digest_of_files(sources);
+  return digest.empty() ? std::string(sizeof(Header::digest), '0') : digest;
+}
+
 /// Writes aside; `finish` makes the file appear under its name.
 class WorkWriter {
  public:
-  WorkWriter(const std::filesystem::path& path, const std::filesystem::path& source)
+  WorkWriter(const std::filesystem::path& path, std::span<const std::filesystem::path> sources)
       : path_(path), aside_(path.string() + ".tmp"), file_(std::fopen(aside_.c_str(), "wb")) {
     if (file_ == nullptr) fail("cannot create");
     std::memcpy(header_.magic, kMagic, sizeof header_.magic);
-    const std::string digest = core::digest_of_file(source);
+    const std::string digest = header_digest(sources);
     core::require(digest.size() == sizeof header_.digest, "a digest has 32 digits");
     std::memcpy(header_.digest, digest.data(), sizeof header_.digest);
     write(&header_, sizeof header_);  // again, complete, in finish
@@ -149,10 +155,18 @@ std::string digest_in(const Header& header) {
 
 }  // namespace
 
-void write_genome_work(const std::filesystem::path& path, const std::filesystem::path& fasta) {
-  WorkWriter writer(path, fasta);
+std::string digest_of_files(std::span<const std::filesystem::path> files) {
+  if (files.empty()) return {};
+  if (files.size() == 1) return core::digest_of_file(files[0]);
+  std::string all;
+  for (const std::filesystem::path& file : files) all += core::digest_of_file(file);
+  return core::digest_of(all);
+}
+
+void write_genome_work(const std::filesystem::path& path, const std::filesystem::path& genome) {
+  WorkWriter writer(path, {&genome, 1});
   json table = json::array();
-  read_fasta(fasta, [&](const ContigSequence& sequence) {
+  read_genome(genome, [&](const ContigSequence& sequence) {
     const Contig& contig = sequence.contig;
     json gaps = json::array();
     for (const Range& gap : sequence.gaps) gaps.push_back({gap.start_bp, gap.end_bp});
@@ -162,19 +176,22 @@ void write_genome_work(const std::filesystem::path& path, const std::filesystem:
                      {"soft_masked_bp", contig.soft_masked_bp},
                      {"iupac_bp", contig.iupac_bp},
                      {"digest", contig.digest},
+                     {"md5", contig.md5},
                      {"offset", writer.append(sequence.bases.data(), sequence.bases.size())},
                      {"gaps", std::move(gaps)}});
   });
   writer.finish(table);
 }
 
-void write_track_work(const std::filesystem::path& path, const std::filesystem::path& bed) {
-  WorkWriter writer(path, bed);
-  const StateTrack track = read_states_bed(bed);
+void write_track_work(const std::filesystem::path& path,
+                      std::span<const std::filesystem::path> files, const StatesFormat& format) {
+  WorkWriter writer(path, files);
+  const StateTrack track = files.empty() ? StateTrack{} : read_states(files, format);
   json contigs = json::array();
   for (const ContigTrack& contig : track.contigs) {
     const auto& all = contig.intervals;
     contigs.push_back({{"name", contig.name},
+                       {"file", contig.file},
                        {"count", all.size()},
                        {"offset", writer.append(all.data(), all.size() * sizeof all[0])}});
   }
@@ -183,21 +200,23 @@ void write_track_work(const std::filesystem::path& path, const std::filesystem::
     states.push_back({{"number", state.number},
                       {"label", state.label},
                       {"style", state.style},
-                      {"line", state.line}});
+                      {"line", state.line},
+                      {"file", state.file}});
   }
   writer.finish({{"contigs", std::move(contigs)},
                  {"states", std::move(states)},
                  {"bin_bp", track.grid.bin_bp},
                  {"boundaries", track.grid.boundaries},
-                 {"bin_line", track.grid.line}});
+                 {"bin_line", track.grid.line},
+                 {"bin_file", track.grid.file}});
 }
 
-bool is_current(const std::filesystem::path& path, const std::filesystem::path& source) {
+bool is_current(const std::filesystem::path& path, std::span<const std::filesystem::path> sources) {
   if (!std::filesystem::exists(status_of(path))) return false;
   try {
     const MappedFile file(path);
     const Header header = header_of(path, file.bytes());
-    return is_whole(header, file.bytes()) && digest_in(header) == core::digest_of_file(source);
+    return is_whole(header, file.bytes()) && digest_in(header) == header_digest(sources);
   } catch (const core::FormatError&) {
     return false;  // damaged: read the input again
   }
@@ -212,6 +231,7 @@ GenomeWork::GenomeWork(const std::filesystem::path& path) try : file_(path) {
     entry.at("soft_masked_bp").get_to(contig.soft_masked_bp);
     entry.at("iupac_bp").get_to(contig.iupac_bp);
     entry.at("digest").get_to(contig.digest);
+    entry.at("md5").get_to(contig.md5);
     contigs_.push_back(std::move(contig));
     offsets_.push_back(entry.at("offset").get<std::size_t>());
     if (contigs_.back().length_bp < 0) fail_damaged(path);
@@ -231,15 +251,18 @@ std::span<const std::uint8_t> GenomeWork::bases(std::size_t contig) const {
 
 TrackWork::TrackWork(const std::filesystem::path& path) try : file_(path) {
   digest_ = digest_in(header_of(path, file_.bytes()));
+  if (digest_.find_first_not_of('0') == std::string::npos) digest_.clear();
   const json table = table_of(path, file_.bytes());
-  grid_ = {table.at("bin_bp"), table.at("boundaries"), table.at("bin_line")};
+  grid_ = {table.at("bin_bp"), table.at("boundaries"), table.at("bin_line"), table.at("bin_file")};
   for (const json& entry : table.at("states")) {
-    states_.push_back({entry.at("number"), entry.at("label"), entry.at("style"), entry.at("line")});
+    states_.push_back({entry.at("number"), entry.at("label"), entry.at("style"), entry.at("line"),
+                       entry.at("file")});
   }
   for (const json& entry : table.at("contigs")) {
     names_.push_back(entry.at("name"));
     offsets_.push_back(entry.at("offset"));
     counts_.push_back(entry.at("count"));
+    files_.push_back(entry.at("file"));
     const bool aligned = offsets_.back() % alignof(StateInterval) == 0;
     if (!aligned || counts_.back() == 0) fail_damaged(path);
     check_place(path, file_.bytes(), offsets_.back(), counts_.back(), sizeof(StateInterval));

@@ -1,9 +1,9 @@
 // Files between the steps of `prepare`: parsed inputs, so that reading is shared among processes
 // and an interrupted run needn't read again. They live in OUT.partial/work, never in a store.
 //
-//   file    := magic[8] "EPIWORK2"  digest[32]  table_offset i64  file_bytes i64  zero[8]
+//   file    := magic[8] "EPIWORK3"  digest[32]  table_offset i64  file_bytes i64  zero[8]
 //              content[32] payload table
-//   digest  := XXH3-128 of the input file, in hexadecimal
+//   digest  := digest_of_files of the input, in hexadecimal; zeros without any
 //   content := XXH3-128 of payload, table and the header with zeros for `content`
 //   table   := JSON; places in the payload are byte offsets from the file's start
 //
@@ -16,24 +16,28 @@
 #include <string>
 #include <vector>
 
+#include "data/formats/states_file.hpp"
 #include "data/mapped_file.hpp"
 #include "data/ranges.hpp"
-#include "data/states_bed.hpp"
 #include "data/store.hpp"
 
 namespace epi::data {
 
-/// Reads a FASTA file and writes its contigs' codes, counts and gaps to `path`, durably and under
-/// its final name only when whole. One contig is in memory at a time. Errors: see read_fasta,
+/// Reads a genome file and writes its contigs' codes, counts and gaps to `path`, durably and under
+/// its final name only when whole. One contig is in memory at a time. Errors: see read_genome,
 /// IoError.
-void write_genome_work(const std::filesystem::path& path, const std::filesystem::path& fasta);
+void write_genome_work(const std::filesystem::path& path, const std::filesystem::path& genome);
 
-/// The same for one cell type's segmentation. Errors: see read_states_bed, IoError.
-void write_track_work(const std::filesystem::path& path, const std::filesystem::path& bed);
+/// The same for one cell type's segmentation. Errors: see read_states, IoError.
+void write_track_work(const std::filesystem::path& path,
+                      std::span<const std::filesystem::path> files, const StatesFormat& format);
 
-/// True when `path` is a whole work file made from exactly what `source` holds now.
+/// True when `path` is a whole work file made from exactly what `sources` hold now.
 [[nodiscard]] bool is_current(const std::filesystem::path& path,
-                              const std::filesystem::path& source);
+                              std::span<const std::filesystem::path> sources);
+
+/// Of one file its own digest, of several the digest of theirs; of none empty.
+[[nodiscard]] std::string digest_of_files(std::span<const std::filesystem::path> files);
 
 /// An opened work file of a genome file; its bases are mapped. FormatError on a damaged file.
 class GenomeWork {
@@ -59,13 +63,15 @@ class TrackWork {
  public:
   /// Reads the table and maps the intervals.
   explicit TrackWork(const std::filesystem::path& path);
-  [[nodiscard]] const std::string& digest() const { return digest_; }  ///< of the BED file
+  [[nodiscard]] const std::string& digest() const { return digest_; }  ///< of its files
   /// States that occur in the file, each with the line that first named it.
   [[nodiscard]] const std::vector<NamedState>& states() const { return states_; }
   /// The bin width that all boundaries agree with.
   [[nodiscard]] const Grid& grid() const { return grid_; }
   /// Names as in the file; not yet matched to the genome's.
   [[nodiscard]] const std::vector<std::string>& contigs() const { return names_; }
+  /// Which of the files it was made from holds a contig.
+  [[nodiscard]] std::size_t file_of(std::size_t contig) const { return files_[contig]; }
   /// Sorted, disjoint.
   [[nodiscard]] std::span<const StateInterval> intervals(std::size_t contig) const;
 
@@ -75,7 +81,7 @@ class TrackWork {
   std::vector<NamedState> states_;
   Grid grid_;
   std::vector<std::string> names_;
-  std::vector<std::size_t> offsets_, counts_;
+  std::vector<std::size_t> offsets_, counts_, files_;
 };
 
 }  // namespace epi::data

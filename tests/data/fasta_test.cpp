@@ -1,4 +1,4 @@
-#include "data/fasta.hpp"
+#include "data/formats/fasta.hpp"
 
 #include <gtest/gtest.h>
 

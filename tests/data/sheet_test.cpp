@@ -1,4 +1,4 @@
-#include "data/sheet.hpp"
+#include "data/formats/sheet.hpp"
 
 #include <gtest/gtest.h>
 
@@ -20,10 +20,10 @@ TEST(Sheet_rows, ColumnsInAnyOrder_pathsFromTheSheetsFolder) {
   EXPECT_EQ("E003", rows[0].cell);
   EXPECT_EQ("H1 Cells", rows[0].name);
   EXPECT_EQ("beds/a.bed", rows[0].source);
-  EXPECT_TRUE(std::filesystem::equivalent(bed, rows[0].path));
+  EXPECT_TRUE(std::filesystem::equivalent(bed, rows[0].paths.at(0)));
   EXPECT_EQ(4, rows[0].line);
   EXPECT_EQ("E004", rows[1].name);
-  EXPECT_EQ(bed, rows[1].path);
+  EXPECT_EQ(bed, rows[1].paths.at(0));
 }
 
 struct BadSheet {

@@ -1,4 +1,4 @@
-#include "data/text_file.hpp"
+#include "data/formats/text_file.hpp"
 
 #include <gtest/gtest.h>
 

@@ -33,7 +33,7 @@ TEST(WorkFile_track, Intervals_readBackSorted) {
   const InputFolder folder;
   const auto bed = folder.write("s.bed", "d\t0\t200\t3_X\nc\t200\t400\t1_Y\nc\t0\t200\t3_X\n");
   const auto path = folder.path() / "s.bin";
-  write_track_work(path, bed);
+  write_track_work(path, {&bed, 1}, {});
   const TrackWork work(path);
   EXPECT_EQ(core::digest_of_file(bed), work.digest());
   EXPECT_EQ((std::vector<std::string>{"d", "c"}), work.contigs());
@@ -49,16 +49,16 @@ TEST(WorkFile_current, ChangedSourceOrDamage_isNotCurrent) {
   const InputFolder folder;
   const auto bed = folder.write("s.bed", "c\t0\t200\tE1\n");
   const auto path = folder.path() / "s.bin";
-  EXPECT_FALSE(is_current(path, bed));
-  write_track_work(path, bed);
-  EXPECT_TRUE(is_current(path, bed));
+  EXPECT_FALSE(is_current(path, {&bed, 1}));
+  write_track_work(path, {&bed, 1}, {});
+  EXPECT_TRUE(is_current(path, {&bed, 1}));
   (void)folder.write("s.bed", "c\t0\t200\tE2\n");
-  EXPECT_FALSE(is_current(path, bed));
+  EXPECT_FALSE(is_current(path, {&bed, 1}));
   (void)folder.write("s.bed", "c\t0\t200\tE1\n");
   const std::string whole = core::read_text(path);
   for (const std::size_t size : {std::size_t{0}, std::size_t{40}, whole.size() - 1}) {
     (void)folder.write("s.bin", std::string_view(whole).substr(0, size));
-    EXPECT_FALSE(is_current(path, bed)) << size;
+    EXPECT_FALSE(is_current(path, {&bed, 1})) << size;
     expect_error(core::ErrorKind::format, {path.string()}, [&] { const TrackWork work(path); });
   }
 }
@@ -67,23 +67,23 @@ TEST(WorkFile_current, AnyFlippedByte_isFound) {
   const InputFolder folder;
   const auto bed = folder.write("s.bed", "c\t0\t200\tE1\nc\t200\t400\tE2\n");
   const auto path = folder.path() / "s.bin";
-  write_track_work(path, bed);
+  write_track_work(path, {&bed, 1}, {});
   const std::string whole = core::read_text(path);
   for (std::size_t byte = 0; byte < whole.size(); ++byte) {
     std::string damaged = whole;
     damaged[byte] = static_cast<char>(damaged[byte] ^ 1);
     (void)folder.write("s.bin", damaged);
-    EXPECT_FALSE(is_current(path, bed)) << byte;
+    EXPECT_FALSE(is_current(path, {&bed, 1})) << byte;
   }
   (void)folder.write("s.bin", whole);
-  EXPECT_TRUE(is_current(path, bed));
+  EXPECT_TRUE(is_current(path, {&bed, 1}));
 }
 
 TEST(WorkFile_track, PlaceOutsideOfTheFile_isDamage) {
   const InputFolder folder;
   const auto bed = folder.write("s.bed", "c\t0\t200\tE1\nc\t200\t400\tE2\n");
   const auto path = folder.path() / "s.bin";
-  write_track_work(path, bed);
+  write_track_work(path, {&bed, 1}, {});
   for (const char* wrong : {"\"count\":9", "\"count\":0"}) {
     std::string damaged = core::read_text(path);
     const std::size_t place = damaged.find("\"count\":2");

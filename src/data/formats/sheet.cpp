@@ -1,5 +1,5 @@
 // See the grammar in sheet.hpp. Everything is checked here, on every process, before any work.
-#include "data/sheet.hpp"
+#include "data/formats/sheet.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "core/error.hpp"
+#include "data/formats/text_file.hpp"
 #include "data/path_status.hpp"
-#include "data/text_file.hpp"
 
 namespace epi::data {
 namespace {
@@ -83,12 +83,17 @@ SheetRow read_row(const TextFile& file, std::string_view line, const Places& pla
     file.fail(fmt::format("cell '{}' is no id; expected text without blanks and commas", cell));
   }
   if (source.empty()) file.fail(fmt::format("cell '{}' has no path", cell));
-  SheetRow row{std::string(cell), std::string(name.empty() ? cell : name), std::string(source),
-               folder / std::filesystem::path(source), file.line_number()};
-  if (!std::filesystem::is_regular_file(status_of(row.path))) {
+  SheetRow row{std::string(cell),
+               std::string(name.empty() ? cell : name),
+               std::string(source),
+               {folder / std::filesystem::path(source)},
+               {},
+               1.0,
+               file.line_number()};
+  if (!std::filesystem::is_regular_file(status_of(row.paths[0]))) {
     throw core::MissingError(
         fmt::format("{}:{}: no file '{}' for cell '{}'; paths are relative to the sheet's folder",
-                    file.name(), row.line, row.path.string(), cell));
+                    file.name(), row.line, row.paths[0].string(), cell));
   }
   return row;
 }

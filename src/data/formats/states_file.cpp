@@ -1,5 +1,5 @@
 // The hot loop is add(): 127 epigenomes of 444,000 lines each pass through it.
-#include "data/states_bed.hpp"
+#include "data/formats/states_file.hpp"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "core/error.hpp"
-#include "data/bed.hpp"
+#include "data/formats/bed.hpp"
 
 namespace epi::data {
 namespace {
@@ -163,8 +163,9 @@ class TrackReader {
 
 }  // namespace
 
-StateTrack read_states_bed(const std::filesystem::path& path) {
-  return TrackReader(path).read();
+StateTrack read_states(std::span<const std::filesystem::path> files,
+                       const StatesFormat& /*format*/) {
+  return TrackReader(files.front()).read();
 }
 
 }  // namespace epi::data

@@ -1,7 +1,8 @@
-#include "data/states_bed.hpp"
+#include "data/formats/states_file.hpp"
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace {
 
 StateTrack read(std::string_view text) {
   const InputFolder folder;
-  return read_states_bed(folder.write("s.bed", text));
+  return read_states(std::array{folder.write("s.bed", text)}, {});
 }
 
 TEST(StatesBed_names, Mnemonics_splitAtTheFirstUnderscore) {
@@ -93,7 +94,7 @@ TEST(StatesBed_errors, EveryKindOfDamage_namesFileAndLine) {
     const auto path = folder.write("bad.bed", bad.text);
     std::vector<std::string> says = bad.says;
     says.push_back(path.string());
-    expect_input_error(says, [&] { (void)read_states_bed(path); });
+    expect_input_error(says, [&] { (void)read_states(std::array{path}, {}); });
   }
 }
 

@@ -1,5 +1,5 @@
 // Works on raw blocks, not on lines: a chromosome may be one line of 250 million characters.
-#include "data/fasta.hpp"
+#include "data/formats/fasta.hpp"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 #include "core/corpus.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
-#include "data/text_file.hpp"
+#include "data/formats/text_file.hpp"
 
 namespace epi::data {
 namespace {
@@ -61,8 +61,7 @@ Ranges gaps_of(const std::vector<std::uint8_t>& bases) {
 /// The reader's state between blocks: a header or a sequence line may be cut anywhere.
 class FastaReader {
  public:
-  FastaReader(const std::filesystem::path& path,
-              const std::function<void(const ContigSequence&)>& take)
+  FastaReader(const std::filesystem::path& path, const TakeContig& take)
       : file_(path), take_(take) {}
 
   void read() {
@@ -177,7 +176,7 @@ class FastaReader {
   }
 
   TextFile file_;
-  const std::function<void(const ContigSequence&)>& take_;
+  const TakeContig& take_;
   std::map<std::string, std::int64_t> lines_of_names_;
   std::string header_, name_;
   std::vector<std::uint8_t> bases_;
@@ -190,8 +189,7 @@ class FastaReader {
 
 }  // namespace
 
-void read_fasta(const std::filesystem::path& path,
-                const std::function<void(const ContigSequence&)>& take) {
+void read_fasta(const std::filesystem::path& path, const TakeContig& take) {
   FastaReader(path, take).read();
 }
 

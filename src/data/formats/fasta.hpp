@@ -2,25 +2,11 @@
 // file, and reading everything once costs less than finding that out.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <functional>
-#include <span>
 
-#include "data/ranges.hpp"
-#include "data/store.hpp"
+#include "data/formats/genome_file.hpp"
 
 namespace epi::data {
-
-/// Runs of N at least this long are gaps: no window crosses them.
-inline constexpr std::int64_t kShortestGapBp = 100;
-
-/// One contig as read. `bases` is valid during the callback only.
-struct ContigSequence {
-  Contig contig;  ///< counts and digest filled in
-  Ranges gaps;    ///< runs of N of at least kShortestGapBp
-  std::span<const std::uint8_t> bases;
-};
 
 /// Reads a FASTA file (plain, gzip or bgzip) and hands over its contigs in file order.
 ///
@@ -29,7 +15,6 @@ struct ContigSequence {
 /// Empty lines and CRLF are fine. InputError names file and line: any other character, sequence
 /// before the first header, an empty or repeated name, a contig without bases, a file without
 /// contigs, a damaged or truncated file.
-void read_fasta(const std::filesystem::path& path,
-                const std::function<void(const ContigSequence&)>& take);
+void read_fasta(const std::filesystem::path& path, const TakeContig& take);
 
 }  // namespace epi::data

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "data/formats/text_file.hpp"
 #include "data/ranges.hpp"
-#include "data/text_file.hpp"
 
 namespace epi::data {
 

@@ -1,5 +1,5 @@
 // One line at a time, columns as views into it: nothing is copied until a record is kept.
-#include "data/bed.hpp"
+#include "data/formats/bed.hpp"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // htslib's BGZF layer reads all three kinds of file behind one call; this is its only user.
-#include "data/text_file.hpp"
+#include "data/formats/text_file.hpp"
 
 #include <fmt/format.h>
 #include <htslib/bgzf.h>
