@@ -20,12 +20,6 @@ bool starts_with_word(std::string_view line, std::string_view word) {
          (line.size() == word.size() || line[word.size()] == ' ' || line[word.size()] == '\t');
 }
 
-bool holds_record(std::string_view line) {
-  const std::size_t first = line.find_first_not_of(" \t");
-  if (first == std::string_view::npos || line[first] == '#') return false;
-  return !starts_with_word(line, "track") && !starts_with_word(line, "browser");
-}
-
 /// Splits off up to four columns and returns how many there are.
 int split(std::string_view line, std::array<std::string_view, kColumns>& columns) {
   const bool tabs = line.find('\t') != std::string_view::npos;
@@ -59,6 +53,12 @@ std::int64_t coordinate(const TextFile& file, std::string_view text, std::string
 
 }  // namespace
 
+bool holds_record(std::string_view line) {
+  const std::size_t first = line.find_first_not_of(" \t");
+  if (first == std::string_view::npos || line[first] == '#') return false;
+  return !starts_with_word(line, "track") && !starts_with_word(line, "browser");
+}
+
 bool next_record(TextFile& file, int min_columns, BedRecord& record) {
   std::string_view line;
   do {
@@ -76,7 +76,7 @@ bool next_record(TextFile& file, int min_columns, BedRecord& record) {
     file.fail(fmt::format("start {} is not below end {}; expected a half-open interval",
                           range.start_bp, range.end_bp));
   }
-  record = {columns[0], range, columns[3]};
+  record = {columns[0], range, columns[3], line};
   return true;
 }
 

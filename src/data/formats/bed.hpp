@@ -19,7 +19,12 @@ struct BedRecord {
   std::string_view contig;
   Range range;
   std::string_view name;  ///< fourth column, empty when the line has only three
+  std::string_view line;  ///< all of it, for what lies behind
 };
+
+/// Whether a line of BED or GTF holds a record: it is not empty, no comment (`#`) and no `track` or
+/// `browser` line.
+[[nodiscard]] bool holds_record(std::string_view line);
 
 /// The next record of a BED file; false at the end. Skips empty lines, comments (`#`), `track` and
 /// `browser` lines. Columns are separated by tabs, or by blanks in a line without tabs.
