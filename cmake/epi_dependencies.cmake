@@ -4,12 +4,17 @@ find_package(fmt REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(MPI REQUIRED COMPONENTS C)
 find_package(dnnl REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
+if(NOT EPI_FUZZ)  # fuzz targets need clang, whose OpenMP they don't
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(nlohmann_json REQUIRED)
 pkg_check_modules(htslib REQUIRED IMPORTED_TARGET htslib)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+# libBigWig has neither a CMake nor a pkg-config file. Only the program epitrain-bigfile uses it.
+find_path(BIGWIG_INCLUDE_DIR bigWig.h REQUIRED)
+find_library(BIGWIG_LIBRARY BigWig REQUIRED)
 
 # The serial HDF5: the parallel one is not thread-safe and is not needed, one process writes a shard.
 set(HDF5_PREFER_PARALLEL OFF)
