@@ -16,7 +16,7 @@ target_compile_options(epi_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:
 if(EPI_SANITIZE)
   # gcc's uninitialised-value warning is wrong in instrumented standard headers (GCC bug 105562).
   target_compile_options(epi_options INTERFACE -fsanitize=${EPI_SANITIZE} -fno-sanitize-recover=all
-    -Wno-maybe-uninitialized)
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(epi_options INTERFACE -fsanitize=${EPI_SANITIZE})
 endif()
 install(TARGETS epi_options EXPORT epitrain)
