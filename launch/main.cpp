@@ -46,6 +46,7 @@ int run(int argc, char** argv, Session& session) {
   app.footer(
       "Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 75 stopped and resumable,\n"
       "78 bad configuration; all of them are in docs/exit-codes.md.");
+  add_sheet(app, chosen);
   add_prepare(app, chosen);
   add_inspect(app, chosen);
   add_verify(app, chosen);

@@ -10,6 +10,8 @@ class App;
 
 namespace epi::launch {
 
+/// The sample sheet of a folder of Roadmap's files.
+void add_sheet(CLI::App& app, Verb& chosen);
 /// Text to store.
 void add_prepare(CLI::App& app, Verb& chosen);
 /// What a store holds.

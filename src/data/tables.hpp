@@ -8,5 +8,7 @@ namespace epi::data {
 
 /// tables/assemblies.tsv: chromosomes of hg19 and hg38.
 [[nodiscard]] std::string_view assemblies_table();
+/// tables/roadmap_epigenomes.tsv: the 127 epigenomes.
+[[nodiscard]] std::string_view roadmap_epigenomes_table();
 
 }  // namespace epi::data
