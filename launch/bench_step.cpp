@@ -89,7 +89,7 @@ class Bench {
         moment1_(DType::f32, {size()}),
         moment2_(DType::f32, {size()}),
         totals_(DType::f64, {2, 3}),
-        counts_(DType::i64, {3}),
+        counts_(DType::i64, {kernels::kNumCounts}),
         slices_(model_.table().slices()) {
     model::initialise(model_.table(), kSeed, model_.config().initial_deviation, parameters_);
     for (std::int64_t row = 0; row < options.batch; ++row) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "data/windows.hpp"
 #include "train/run_data.hpp"
 #include "train/training_step.hpp"
 
@@ -27,6 +26,18 @@ std::string store_line(const std::string& folder, const data::Manifest& manifest
                      manifest.states.size(), manifest.bin_bp);
 }
 
+std::string cells_text(const train::RunConfig& config, const data::Manifest& manifest) {
+  const auto cells = static_cast<std::int64_t>(data::cells_of(manifest, data::Split::train).size());
+  if (config.cells_per_window == 0) return fmt::format("{} cell types", cells);
+  return fmt::format("{} of {} cell types", config.cells_per_window, cells);
+}
+
+std::string windows_line(const train::RunConfig& config, const train::RunData& run) {
+  return fmt::format("windows of {} bases: {} for training x {}, {} for validation",
+                     config.tokens.window_bp(), run.train_windows,
+                     cells_text(config, run.store.manifest()), run.valid_windows);
+}
+
 std::string model_line(const model::ModelConfig& model, std::int64_t parameters) {
   return fmt::format("model: {} layers x {} hidden x {} heads, {} parameters", model.layers,
                      model.hidden, model.heads, parameters);
@@ -47,10 +58,6 @@ std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
   train::check_ranks(config, world.size());
   const train::RunData run = train::open_run_data(config, world);
   const data::Manifest& manifest = run.store.manifest();
-  const auto windows = [&](data::Split split) {
-    return data::WindowTable(manifest, run.corpus, split, config.tokens.window_bp()).size();
-  };
-  const std::size_t cells = data::cells_of(manifest, data::Split::train).size();
 
   model::ModelConfig model = config.model;
   model.num_states = run.corpus.num_states;
@@ -61,9 +68,7 @@ std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
 
   const std::int64_t samples = run.order->epoch_size();
   return {store_line(config.store, manifest),
-          fmt::format("windows of {} bases: {} for training x {} cell types, {} for validation",
-                      config.tokens.window_bp(), windows(data::Split::train), cells,
-                      windows(data::Split::valid)),
+          windows_line(config, run),
           fmt::format("epoch: {} samples, {} tokens", samples, samples * config.tokens.length),
           model_line(model, step.table().num_parameters()),
           steps_line(config, samples, world.size()),

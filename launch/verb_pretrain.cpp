@@ -22,6 +22,7 @@ struct Options {
   std::string config;
   std::string out;
   std::vector<std::string> set;
+  std::string repeats;
   bool print_config = false;
   bool dry_run = false;
   bool quiet = false;
@@ -31,6 +32,7 @@ struct Options {
 train::RunConfig read_config(const Options& options) {
   core::Config config = core::Config::from_file(options.config);
   for (const std::string& assignment : options.set) config.set(assignment);
+  if (!options.repeats.empty()) config.set("mask.repeats=" + options.repeats);
   return train::read_run_config(config);
 }
 
@@ -74,6 +76,9 @@ void add_pretrain(CLI::App& app, Verb& chosen) {
   verb->add_option("--out", options->out, "Folder of the run; an existing run goes on");
   verb->add_option("--set", options->set, "Override a key: SECTION.KEY=VALUE; may be repeated")
       ->allow_extra_args(true);
+  verb->add_option("--repeats", options->repeats,
+                   "DNA targets in soft-masked repeats: keep, downweight or exclude; sets "
+                   "mask.repeats");
   verb->add_flag("--print-config", options->print_config,
                  "Print the configuration with all defaults and stop");
   verb->add_flag("--dry-run", options->dry_run,

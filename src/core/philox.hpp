@@ -22,6 +22,7 @@ enum class RandomUse : std::uint32_t {
   dropout,        ///< activations
   parameters,     ///< initial values
   test,
+  cells,  ///< which cell types show a window
 };
 
 /// Four random words for (seed, use, counter). The counter's meaning belongs to the caller; its

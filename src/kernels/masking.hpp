@@ -121,6 +121,10 @@ struct WindowBases {
     const std::uint32_t base = first[length - 1 - j] & core::kBaseMask;
     return base < core::kBaseN ? 3U - base : base;
   }
+  /// Whether base `j` is a soft-masked one.
+  [[nodiscard]] constexpr bool soft_masked(std::int64_t j) const {
+    return (first[position(j)] & core::kSoftMasked) != 0;
+  }
   /// Genome position of base `j`, relative to the window's lowest.
   [[nodiscard]] constexpr std::int64_t position(std::int64_t j) const {
     return strand == core::Strand::forward ? j : length - 1 - j;
@@ -138,6 +142,25 @@ template <class Bases>
     id = (id << 2U) | (base & 3U);
   }
   return unknown != 0 ? kUnknown : kFirstKmer + static_cast<std::int32_t>(id);
+}
+
+/// Whether DNA token `i` lies in a repeat: more than half of its bases are soft-masked.
+[[nodiscard]] constexpr bool in_repeat(const WindowBases& bases, const TokenSpec& tokens,
+                                       std::int32_t i) {
+  const std::int64_t start = std::int64_t{i} * tokens.stride;
+  std::int32_t soft = 0;
+  for (std::int32_t j = 0; j < tokens.k; ++j) soft += bases.soft_masked(start + j) ? 1 : 0;
+  return 2 * soft > tokens.k;
+}
+
+/// Whether one of the tokens of a block that starts at token `start` lies in a repeat. Its guards
+/// may: they are no targets.
+[[nodiscard]] constexpr bool block_in_repeat(const WindowBases& bases, const TokenSpec& tokens,
+                                             const SpanPlan& plan, std::int32_t start) {
+  for (std::int32_t i = start; i < start + plan.tokens; ++i) {
+    if (in_repeat(bases, tokens, i)) return true;
+  }
+  return false;
 }
 
 /// Bins to hide of the `bins` that a window touches.

@@ -83,7 +83,7 @@ void check(const AssembleArgs& a, Check c) {
   check_slots(c, {"state_rows", "state_labels", "state_weights"},
               {a.state_rows, a.state_labels, a.state_weights}, batch,
               state_slots(a.tokens, a.masks, a.corpus->bin_bp));
-  c.out_list("counts", a.counts, DType::i64, 3);
+  c.out_list("counts", a.counts, DType::i64, kNumCounts);
   c.no_overlaps();
   check_samples(a);
 }

@@ -46,6 +46,14 @@ struct Dropout {
   std::uint32_t site = 0;
 };
 
+/// Places in AssembleArgs::counts: targets of DNA and of states, bases that DNA targets hide, and
+/// how many of the DNA targets lie in repeats (whatever becomes of these).
+inline constexpr std::size_t kDnaTargets = 0;
+inline constexpr std::size_t kStateTargets = 1;
+inline constexpr std::size_t kHiddenBases = 2;
+inline constexpr std::size_t kRepeatTargets = 3;
+inline constexpr std::size_t kNumCounts = 4;
+
 struct AssembleArgs {
   const core::CorpusView* corpus = nullptr;
   std::span<const core::SampleRef> samples{};  ///< B of them, consecutive slots
@@ -56,11 +64,11 @@ struct AssembleArgs {
   View type_ids{};       ///< i32 [B, T] = 0 missing and special tokens, 1..S states, S+1 masked
   View dna_rows{};       ///< i32 [B, Md] = index into [B*T]; 0 in unused slots
   View dna_labels{};     ///< i32 [B, Md] = vocabulary id; 0 in unused slots
-  View dna_weights{};    ///< f32 [B, Md] = 1, or 0 in unused slots
+  View dna_weights{};    ///< f32 [B, Md] = 1, weight_in_repeats() in repeats, 0 in unused slots
   View state_rows{};     ///< i32 [B, Ms] = as dna_rows: one token per hidden bin
   View state_labels{};   ///< i32 [B, Ms] = state - 1
   View state_weights{};  ///< f32 [B, Ms]
-  View counts{};         ///< i64 [3] += targets of DNA, targets of states, hidden bases
+  View counts{};         ///< i64 [kNumCounts] +=, at the places named above
 };
 
 /// Target slots of a window: fixed by the shapes, so that a step is static.
@@ -213,7 +221,8 @@ struct ClassLossArgs {
   ConstView weights{};  ///< [M]; rows of weight 0 get a gradient of 0 and count nowhere
   LossTerm term = LossTerm::dna;
   const StepState* state = nullptr;  ///< loss_scale[term] is read
-  View totals{};     ///< f64 [3] += sum of weight * nll (nats), sum of weights, correct by argmax
+  View totals{};     ///< f64 [3] += sums of weight * nll (nats), of weights, and of the weights of
+                     ///< rows that argmax gets right
   View row_loss{};   ///< [M] = nll, or absent
   View predicted{};  ///< i32 [M] = argmax (lowest index on ties), or absent
 };

@@ -33,6 +33,19 @@ struct TokenSpec {
   }
 };
 
+/// What becomes of DNA targets in repeats: tokens more than half of whose bases are soft-masked.
+enum class Repeats : std::uint8_t {
+  keep,        ///< targets like any other
+  downweight,  ///< targets of weight MaskSpec::repeat_weight
+  exclude      ///< no targets: a span with such a token is never chosen
+};
+
+/// As in configurations.
+[[nodiscard]] constexpr const char* name_of(Repeats repeats) {
+  if (repeats == Repeats::keep) return "keep";
+  return repeats == Repeats::downweight ? "downweight" : "exclude";
+}
+
 /// What is hidden from the model. All draws are functions of (seed, slot, position).
 struct MaskSpec {
   float dna_rate = 0.15F;     ///< share of a window's DNA tokens that are targets; 0: none
@@ -45,6 +58,13 @@ struct MaskSpec {
   float state_rate = 0.15F;      ///< share of a window's bins that are hidden; 0: none
   float state_span_bins = 5.0F;  ///< mean of the geometric length of a hidden run of bins
   float state_dropout = 0.1F;    ///< share of windows whose whole track becomes missing
+  Repeats repeats = Repeats::keep;
+  float repeat_weight = 0.1F;  ///< above 0; read with Repeats::downweight only
+
+  /// What a DNA target in a repeat weighs.
+  [[nodiscard]] constexpr float weight_in_repeats() const {
+    return repeats == Repeats::downweight ? repeat_weight : 1.0F;
+  }
 };
 
 }  // namespace epi::kernels

@@ -2,6 +2,7 @@
 // backward runs against it, so "gradients from here on are done" is one falling number.
 #include "model/masked_model.hpp"
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -44,6 +45,18 @@ Targets state_targets(const Batch& batch) {
   return {batch.state_rows, batch.state_labels, batch.state_weights};
 }
 
+std::array<const core::Tensor*, 8> tensors_of(const Batch& batch) {
+  return {&batch.token_ids,   &batch.type_ids,   &batch.dna_rows,     &batch.dna_labels,
+          &batch.dna_weights, &batch.state_rows, &batch.state_labels, &batch.state_weights};
+}
+
+/// The first `samples` rows of a [B, x] operand; nothing of an absent one.
+core::View head_of(const core::Tensor& tensor, std::int64_t samples) {
+  const core::View& view = tensor.view();
+  if (!view) return {};
+  return view.slice(0, samples * view.shape(1)).reshape({samples, view.shape(1)});
+}
+
 }  // namespace
 
 Batch::Batch(const BatchShape& shape, core::Device device)
@@ -62,16 +75,32 @@ Batch::Batch(const BatchShape& shape, core::Device device)
 }
 
 kernels::AssembleArgs Batch::operands() const {
+  return operands(token_ids.view().shape(0));
+}
+
+kernels::AssembleArgs Batch::operands(std::int64_t samples) const {
   kernels::AssembleArgs args;
-  args.token_ids = token_ids;
-  args.type_ids = type_ids;
-  args.dna_rows = dna_rows;
-  args.dna_labels = dna_labels;
-  args.dna_weights = dna_weights;
-  args.state_rows = state_rows;
-  args.state_labels = state_labels;
-  args.state_weights = state_weights;
+  args.token_ids = head_of(token_ids, samples);
+  args.type_ids = head_of(type_ids, samples);
+  args.dna_rows = head_of(dna_rows, samples);
+  args.dna_labels = head_of(dna_labels, samples);
+  args.dna_weights = head_of(dna_weights, samples);
+  args.state_rows = head_of(state_rows, samples);
+  args.state_labels = head_of(state_labels, samples);
+  args.state_weights = head_of(state_weights, samples);
   return args;
+}
+
+void Batch::clear(core::Stream& stream) const {
+  for (const core::Tensor* tensor : tensors_of(*this)) {
+    if (tensor->view()) core::fill_zero(*tensor, stream);
+  }
+}
+
+std::size_t Batch::bytes() const {
+  std::size_t sum = 0;
+  for (const core::Tensor* tensor : tensors_of(*this)) sum += tensor->view().bytes();
+  return sum;
 }
 
 // Members are in the order of the block: the constructors below append to the table in that order.

@@ -27,6 +27,12 @@ struct Batch {
 
   /// The part of AssembleArgs that says where to write: these tensors.
   [[nodiscard]] kernels::AssembleArgs operands() const;
+  /// The same for the first `samples` >= 1 rows only.
+  [[nodiscard]] kernels::AssembleArgs operands(std::int64_t samples) const;
+  /// Rows of [PAD] without targets, for what the next operands(samples) leaves.
+  void clear(core::Stream& stream) const;
+  /// Of all tensors.
+  [[nodiscard]] std::size_t bytes() const;
 };
 
 /// Where losses go. Totals are needed for each objective of the batch shape; the rest may be

@@ -7,7 +7,7 @@
 
 #include "core/buffer.hpp"
 #include "core/config.hpp"
-#include "data/windows.hpp"
+#include "data/orders.hpp"
 #include "model/masked_model.hpp"
 #include "train/checkpoint.hpp"
 #include "train/population_scorer.hpp"
@@ -60,7 +60,7 @@ class Evaluation {
   void count_hidden_bins(const model::Batch& batch, std::int64_t rows);
   void score(data::Split regions, data::Split cells, EvaluationReport& report);
   [[nodiscard]] data::WindowTable windows(data::Split split) const {
-    return {store_->manifest(), corpus_, split, config_.tokens.window_bp()};
+    return {store_->manifest(), corpus_, split, config_.tokens.window_bp(), config_.min_acgt};
   }
 
   const EvaluateOptions& options_;
@@ -169,14 +169,14 @@ void Evaluation::fit_states() {
     for (std::int64_t b = world_.rank(); b < batches; b += world_.size()) {
       step.first_slot = static_cast<std::uint64_t>(b * shape.batch);
       order.samples(step.first_slot, samples);
-      std::array<std::int64_t, 3> counts{};
+      std::array<std::int64_t, kernels::kNumCounts> counts{};
       kernels::AssembleArgs args = batch.operands();
       args.corpus = &corpus_;
       args.samples = samples;
       args.tokens = config_.tokens;
       args.masks = evaluation_masks(config_.masks);
       args.state = &step;
-      args.counts = core::View(counts.data(), {3});
+      args.counts = core::View(counts.data(), {kernels::kNumCounts});
       ops_->assemble(args, stream_);
       count_hidden_bins(batch, shape.batch);
     }

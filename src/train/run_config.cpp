@@ -76,6 +76,13 @@ class Section {
   std::string name_;
 };
 
+void read_data(Config& config, RunConfig& run) {
+  Section section(config, "data");
+  run.store = config.required("data.store");
+  run.min_acgt = section.number("min_acgt", 0.5, 0.0, 1.0);
+  run.cells_per_window = section.integer("cells_per_window", 0, 0);
+}
+
 void read_tokens(Config& config, RunConfig& run) {
   Section section(config, "tokens");
   run.tokens.k = section.small("k", 6, 1, DnaBaselines::kLongest);
@@ -92,6 +99,22 @@ void read_objective(Config& config, RunConfig& run) {
   }
 }
 
+void read_repeats(Section& section, kernels::MaskSpec& masks) {
+  const std::string repeats = section.text("repeats", name_of(kernels::Repeats::keep));
+  bool known = false;
+  for (const auto choice :
+       {kernels::Repeats::keep, kernels::Repeats::downweight, kernels::Repeats::exclude}) {
+    if (repeats != name_of(choice)) continue;
+    masks.repeats = choice;
+    known = true;
+  }
+  if (!known) section.refuse("repeats", repeats, "keep, downweight or exclude");
+  masks.repeat_weight = section.share("repeat_weight", 0.1);
+  if (masks.repeat_weight == 0.0F) {
+    section.refuse("repeat_weight", "0", "above 0; repeats = \"exclude\" takes no target there");
+  }
+}
+
 void read_masks(Config& config, RunConfig& run) {
   Section section(config, "mask");
   auto& masks = run.masks;
@@ -102,6 +125,7 @@ void read_masks(Config& config, RunConfig& run) {
   masks.state_rate = section.share("state_rate", 0.15);
   masks.state_span_bins = static_cast<float>(section.number("state_span_bins", 5.0, 1.0, 1e6));
   masks.state_dropout = section.share("state_dropout", 0.1);
+  read_repeats(section, masks);
   if (masks.mask_share + masks.random_share > 1.0F + 1e-6F) {
     section.refuse("random_share", fmt::format("{}", masks.random_share),
                    fmt::format("at most 1 - mask_share = {}", 1.0F - masks.mask_share));
@@ -220,6 +244,8 @@ void add_masks(Identity& identity, const kernels::MaskSpec& masks) {
   add(identity, "mask.state_rate", masks.state_rate);
   add(identity, "mask.state_span_bins", masks.state_span_bins);
   add(identity, "mask.state_dropout", masks.state_dropout);
+  add(identity, "mask.repeats", name_of(masks.repeats));
+  add(identity, "mask.repeat_weight", masks.weight_in_repeats());
 }
 
 void add_optimizer(Identity& identity, const RunConfig& run) {
@@ -235,6 +261,22 @@ void add_optimizer(Identity& identity, const RunConfig& run) {
   add(identity, "schedule.min_learning_rate", run.schedule.floor);
 }
 
+const std::string* find(const Identity& identity, const std::string& key) {
+  for (const auto& [name, value] : identity) {
+    if (name == key) return &value;
+  }
+  return nullptr;
+}
+
+// What runs did whose checkpoints have none of these keys.
+const Identity& before_these_keys() {
+  static const Identity identity = {{"data.min_acgt", "0"},
+                                    {"data.cells_per_window", "0"},
+                                    {"mask.repeats", "keep"},
+                                    {"mask.repeat_weight", "1"}};
+  return identity;
+}
+
 std::string divisors_of(std::int64_t n) {
   std::string text;
   for (std::int64_t d = 1; d <= n; ++d) {
@@ -247,7 +289,7 @@ std::string divisors_of(std::int64_t n) {
 
 RunConfig read_run_config(Config& config) {
   RunConfig run;
-  run.store = config.required("data.store");
+  read_data(config, run);
   read_tokens(config, run);
   read_objective(config, run);
   read_masks(config, run);
@@ -272,6 +314,8 @@ void check_ranks(const RunConfig& config, int ranks) {
 
 Identity identity_of(const RunConfig& config) {
   Identity identity;
+  add(identity, "data.min_acgt", config.min_acgt);
+  add(identity, "data.cells_per_window", config.cells_per_window);
   add(identity, "tokens.k", config.tokens.k);
   add(identity, "tokens.stride", config.tokens.stride);
   add(identity, "tokens.length", config.tokens.length);
@@ -290,16 +334,21 @@ Identity identity_of(const RunConfig& config) {
 
 void check_same(const Identity& before, const Identity& now) {
   for (const auto& [key, value] : now) {
-    for (const auto& [old_key, old_value] : before) {
-      if (key == old_key && value != old_value) {
-        throw ConfigError(fmt::format(
-            "{} was {} when this run began and is {} now: a run is resumed with the settings it "
-            "began with; put {} = {} back, or start another run in a new folder",
-            key, old_value, value, key, old_value));
-      }
-    }
+    const std::string* old_value = find(before, key);
+    if (old_value == nullptr) old_value = find(before_these_keys(), key);
+    core::require(old_value != nullptr, "a key of this program is known to older checkpoints");
+    if (value == *old_value) continue;
+    throw ConfigError(fmt::format(
+        "{} was {} when this run began and is {} now: a run is resumed with the settings it "
+        "began with; put {} = {} back, or start another run in a new folder",
+        key, *old_value, value, key, *old_value));
   }
-  core::require(before.size() == now.size(), "a checkpoint records the same keys as this program");
+  for (const auto& [key, value] : before) {
+    if (find(now, key) != nullptr) continue;
+    throw ConfigError(
+        fmt::format("{} = {} of this run is unknown to this program: resume it with the newer one",
+                    key, value));
+  }
 }
 
 }  // namespace epi::train

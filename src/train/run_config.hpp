@@ -36,11 +36,13 @@ struct TrainConfig {
 };
 
 struct RunConfig {
-  std::string store;          ///< [data] store
-  kernels::TokenSpec tokens;  ///< [tokens]
-  kernels::MaskSpec masks;    ///< [mask]; an objective of weight 0 has its rate set to 0
-  model::ModelConfig model;   ///< [model]; num_states comes from the store
-  double dna_weight = 1.0;    ///< [objective]
+  std::string store;                  ///< [data] store
+  double min_acgt = 0.5;              ///< [data] share of A C G T that a window needs
+  std::int64_t cells_per_window = 0;  ///< [data] cell types per window and epoch; 0: all
+  kernels::TokenSpec tokens;          ///< [tokens]
+  kernels::MaskSpec masks;            ///< [mask]; an objective of weight 0 has its rate set to 0
+  model::ModelConfig model;           ///< [model]; num_states comes from the store
+  double dna_weight = 1.0;            ///< [objective]
   double state_weight = 1.0;
   OptimizerConfig optimizer;          ///< [optimizer], without learning_rate: that is schedule.peak
   Schedule schedule;                  ///< [schedule]
@@ -67,7 +69,8 @@ using Identity = std::vector<std::pair<std::string, std::string>>;
 /// What a checkpoint remembers of its configuration.
 [[nodiscard]] Identity identity_of(const RunConfig& config);
 
-/// ConfigError naming the first key that differs, with both values.
+/// ConfigError naming the first key that differs, with both values. Keys that `before` lacks are
+/// younger than its checkpoint: the run had the value that stands for not having them.
 void check_same(const Identity& before, const Identity& now);
 
 }  // namespace epi::train

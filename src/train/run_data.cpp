@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "core/error.hpp"
-#include "data/windows.hpp"
+#include "data/orders.hpp"
 #include "train/training_step.hpp"
 
 namespace epi::train {
@@ -35,6 +37,15 @@ void check_slots(const RunConfig& config, const core::CorpusView& corpus) {
   }
 }
 
+std::vector<double> weights_of(const data::Manifest& manifest,
+                               const std::vector<std::int32_t>& cells) {
+  std::vector<double> weights;
+  for (const std::int32_t cell : cells) {
+    weights.push_back(manifest.cells.at(static_cast<std::size_t>(cell)).weight);
+  }
+  return weights;
+}
+
 }  // namespace
 
 RunData open_run_data(const RunConfig& config, const dist::Communicator& world) {
@@ -43,17 +54,23 @@ RunData open_run_data(const RunConfig& config, const dist::Communicator& world) 
   check_slots(config, corpus);
   const data::Manifest& manifest = store.manifest();
   const auto windows = [&](data::Split split) {
-    return data::WindowTable(manifest, corpus, split, config.tokens.window_bp());
+    return data::WindowTable(manifest, corpus, split, config.tokens.window_bp(), config.min_acgt);
   };
+  const auto train_cells = cells_of(manifest, data::Split::train);
+  data::WindowTable train_windows = windows(data::Split::train);
+  const std::int64_t num_train = train_windows.size();
+  const double min_acgt = train_windows.leaves_out() ? config.min_acgt : 0.0;
   auto order = std::make_unique<data::PretrainingOrder>(
-      windows(data::Split::train), cells_of(manifest, data::Split::train),
+      std::move(train_windows), train_cells,
       data::PretrainingOptions{.seed = config.train.seed,
                                .jitter = config.train.jitter,
-                               .reverse_complement = config.train.reverse_complement});
+                               .reverse_complement = config.train.reverse_complement,
+                               .cells_per_window = config.cells_per_window,
+                               .weights = weights_of(manifest, train_cells)});
   // Held-out regions with every known cell type; where only cell types are held out, those.
-  const auto train_cells = cells_of(manifest, data::Split::train);
   std::vector<std::int32_t> cells = cells_of(manifest, data::Split::valid);
   data::WindowTable table = windows(data::Split::valid);
+  const std::int64_t num_valid = table.size();
   if (table.size() > 0) {
     cells.insert(cells.begin(), train_cells.begin(), train_cells.end());
   } else if (!cells.empty()) {
@@ -64,7 +81,13 @@ RunData open_run_data(const RunConfig& config, const dist::Communicator& world) 
     valid = std::make_unique<data::EvaluationOrder>(std::move(table), std::move(cells),
                                                     config.evaluate_windows);
   }
-  return {std::move(store), corpus, std::move(order), std::move(valid)};
+  return {.store = std::move(store),
+          .corpus = corpus,
+          .order = std::move(order),
+          .valid = std::move(valid),
+          .train_windows = num_train,
+          .valid_windows = num_valid,
+          .min_acgt = min_acgt};
 }
 
 }  // namespace epi::train

@@ -60,6 +60,7 @@ class Run {
     if (writer()) log_.warn(format, std::forward<Args>(args)...);
   }
   [[nodiscard]] std::int64_t step() const { return step_->progress().step; }
+  [[nodiscard]] Identity identity() const;
   [[nodiscard]] CheckpointNote note() const;
   void event(const std::string& name, const std::vector<EventField>& fields);
 
@@ -156,7 +157,7 @@ void Run::open_folder() {
   }
   if (found.newest) {
     const CheckpointNote& before = found.newest->note;
-    check_same(before.identity, identity_of(config_));
+    check_same(before.identity, identity());
     if (before.store_fingerprint != data_->store.manifest().digest) {
       throw core::ConfigError(
           fmt::format("{} is not the store that this run began with (fingerprint {}, then {}): "
@@ -310,6 +311,13 @@ void Run::evaluate() {
                  {"state_accuracy", scores.state.accuracy()}});
 }
 
+// A share of A C G T that leaves no window out is no part of the mathematics.
+Identity Run::identity() const {
+  RunConfig config = config_;
+  config.min_acgt = data_->min_acgt;
+  return identity_of(config);
+}
+
 CheckpointNote Run::note() const {
   CheckpointNote note;
   note.progress = step_->progress();
@@ -318,7 +326,7 @@ CheckpointNote Run::note() const {
   note.world_size = world_.size();
   note.store_fingerprint = data_->store.manifest().digest;
   note.config = config_.resolved;
-  note.identity = identity_of(config_);
+  note.identity = identity();
   return note;
 }
 

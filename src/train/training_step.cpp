@@ -20,23 +20,14 @@ constexpr std::size_t kBucketBytes = std::size_t{8} << 20U;
 
 // The message that ends a step: f64, summed over the ranks.
 enum Slot : std::size_t {
-  kDnaTotals = 0,    // 3: nll, targets, correct of this step
+  kDnaTotals = 0,    // 3: nll, targets, correct of this step, by weight
   kStateTotals = 3,  // 3
   kNextDna = 6,      // targets of the next step
   kNextState = 7,
-  kStop = 8,  // ranks that wish to stop
-  kNumSlots = 9,
+  kNextRepeats = 8,  // of the DNA targets, those in repeats
+  kStop = 9,         // ranks that wish to stop
+  kNumSlots = 10,
 };
-
-std::size_t batch_bytes(const model::Batch& batch) {
-  std::size_t sum = 0;
-  for (const core::Tensor* tensor :
-       {&batch.token_ids, &batch.type_ids, &batch.dna_rows, &batch.dna_labels, &batch.dna_weights,
-        &batch.state_rows, &batch.state_labels, &batch.state_weights}) {
-    sum += tensor->view().bytes();
-  }
-  return sum;
-}
 
 double seconds_since(Timings::Clock::time_point start) {
   return std::chrono::duration<double>(Timings::Clock::now() - start).count();
@@ -87,7 +78,7 @@ struct TrainingStep::State {
   std::vector<core::SampleRef> samples;  // of one micro-batch
   std::vector<StepState> states;         // one per micro-batch, then the update's
   std::array<double, kNumSlots> message{};
-  std::array<double, 2> targets{};  // of the step to run: DNA, states
+  std::array<double, 2> targets{};  // of the step to run, by weight: DNA, states
   bool primed = false;
   RunProgress progress;
   Timings timings;
@@ -118,7 +109,7 @@ TrainingStep::State::State(const StepSetup& s)
 
 // Micro-batches of step progress.step + 1, and how many targets they hold.
 void TrainingStep::State::assemble() {
-  std::array<std::int64_t, 3> counts{};
+  std::array<std::int64_t, kernels::kNumCounts> counts{};
   const RunConfig& config = setup.config;
   const std::int64_t first_slot = progress.step * config.train.global_batch +
                                   setup.world.rank() * local * config.train.micro_batch;
@@ -132,12 +123,13 @@ void TrainingStep::State::assemble() {
     args.tokens = config.tokens;
     args.masks = config.masks;
     args.state = &states[j];
-    args.counts = View(counts.data(), {3});
+    args.counts = View(counts.data(), {kernels::kNumCounts});
     setup.ops.assemble(args, setup.stream);
   }
   setup.stream.synchronize();
-  message[kNextDna] = static_cast<double>(counts[0]);
-  message[kNextState] = static_cast<double>(counts[1]);
+  message[kNextDna] = static_cast<double>(counts[kernels::kDnaTargets]);
+  message[kNextState] = static_cast<double>(counts[kernels::kStateTargets]);
+  message[kNextRepeats] = static_cast<double>(counts[kernels::kRepeatTargets]);
 }
 
 // Everything that ops read through StepState and that this step changes.
@@ -218,7 +210,10 @@ void TrainingStep::State::exchange_totals(bool wish_to_stop) {
   message[kStop] = wish_to_stop ? 1.0 : 0.0;
   const View view(message.data(), {static_cast<std::int64_t>(message.size())});
   setup.world.start(dist::Reduce::sum, view, core::Event::record(setup.stream)).wait(setup.stream);
-  targets = {message[kNextDna], message[kNextState]};
+  // The sum of DNA weights comes from whole numbers, so its bits depend on no order.
+  const double repeats = message[kNextRepeats];
+  const auto weight = static_cast<double>(setup.config.masks.weight_in_repeats());
+  targets = {message[kNextDna] - repeats + weight * repeats, message[kNextState]};
 }
 
 ObjectiveTotals TrainingStep::State::totals(Slot slot) const {
@@ -290,7 +285,7 @@ Timings& TrainingStep::timings() {
 std::size_t TrainingStep::bytes() const {
   const State& s = *state_;
   std::size_t sum = 3 * s.parameters.view().bytes() + s.tree.bytes() + s.model.activation_bytes();
-  for (const model::Batch& batch : s.batches) sum += batch_bytes(batch);
+  for (const model::Batch& batch : s.batches) sum += batch.bytes();
   return sum;
 }
 

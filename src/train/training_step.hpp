@@ -19,7 +19,7 @@
 
 namespace epi::train {
 
-/// Sums of one objective over targets, as ClassLossArgs::totals.
+/// Sums of one objective over targets, each by its weight, as ClassLossArgs::totals.
 struct ObjectiveTotals {
   double nll = 0.0;  ///< nats
   double targets = 0.0;

@@ -25,19 +25,13 @@ core::Tensor rows(core::DType type, std::int64_t count, core::Device device) {
   return count > 0 ? core::Tensor(type, {count}, device) : core::Tensor();
 }
 
-// The first `used` samples of a [B, x] operand.
-View head_of(const core::Tensor& tensor, std::int64_t used) {
-  const View& view = tensor.view();
-  if (!view) return {};
-  return view.slice(0, used * view.shape(1)).reshape({used, view.shape(1)});
-}
-
 }  // namespace
 
 kernels::MaskSpec evaluation_masks(kernels::MaskSpec masks) {
   masks.mask_share = 1.0F;
   masks.random_share = 0.0F;
   masks.state_dropout = 0.0F;
+  masks.repeats = kernels::Repeats::keep;
   return masks;
 }
 
@@ -78,33 +72,20 @@ Validator::State::State(const ValidatorSetup& s)
 void Validator::State::assemble(const data::SampleSource& source, std::int64_t first,
                                 std::int64_t used) {
   const std::span<core::SampleRef> refs(samples.data(), static_cast<std::size_t>(used));
-  if (used < setup.model.shape().batch) {
-    for (const core::Tensor* tensor :
-         {&batch.token_ids, &batch.type_ids, &batch.dna_rows, &batch.dna_labels, &batch.dna_weights,
-          &batch.state_rows, &batch.state_labels, &batch.state_weights}) {
-      if (tensor->view()) core::fill_zero(*tensor, setup.stream);
-    }
-  }
+  if (used < setup.model.shape().batch) batch.clear(setup.stream);
   step.first_slot = static_cast<std::uint64_t>(first);
   source.samples(step.first_slot, refs);
-  std::array<std::int64_t, 3> counts{};
-  setup.ops.assemble({.corpus = &setup.corpus,
-                      .samples = refs,
-                      .tokens = setup.tokens,
-                      .masks = setup.masks,
-                      .state = &step,
-                      .token_ids = head_of(batch.token_ids, used),
-                      .type_ids = head_of(batch.type_ids, used),
-                      .dna_rows = head_of(batch.dna_rows, used),
-                      .dna_labels = head_of(batch.dna_labels, used),
-                      .dna_weights = head_of(batch.dna_weights, used),
-                      .state_rows = head_of(batch.state_rows, used),
-                      .state_labels = head_of(batch.state_labels, used),
-                      .state_weights = head_of(batch.state_weights, used),
-                      .counts = View(counts.data(), {3})},
-                     setup.stream);
+  std::array<std::int64_t, kernels::kNumCounts> counts{};
+  kernels::AssembleArgs args = batch.operands(used);
+  args.corpus = &setup.corpus;
+  args.samples = refs;
+  args.tokens = setup.tokens;
+  args.masks = setup.masks;
+  args.state = &step;
+  args.counts = View(counts.data(), {kernels::kNumCounts});
+  setup.ops.assemble(args, setup.stream);
   setup.stream.synchronize();
-  message[kHiddenBases] += static_cast<double>(counts[2]);
+  message[kHiddenBases] += static_cast<double>(counts[kernels::kHiddenBases]);
   message[kSamples] += static_cast<double>(used);
 }
 

@@ -22,7 +22,8 @@ namespace epi::train {
 /// number in its source, and the position.
 inline constexpr std::uint64_t kEvaluationSeed = 0x65706974;
 
-/// `masks` with every target hidden and every track shown.
+/// `masks` with every target hidden and every track shown; targets in repeats count in full, so
+/// that runs which treat repeats differently have comparable figures.
 [[nodiscard]] kernels::MaskSpec evaluation_masks(kernels::MaskSpec masks);
 
 struct MaskedScores {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "data/windows.hpp"
+#include "data/orders.hpp"
 
 namespace {
 

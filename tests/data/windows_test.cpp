@@ -1,6 +1,6 @@
 // Windows and orders: inside their regions whatever the jitter, every pair once an epoch, the same
 // for any way of asking.
-#include "data/windows.hpp"
+#include "data/orders.hpp"
 
 #include <gtest/gtest.h>
 

@@ -91,7 +91,7 @@ inline std::vector<SampleRef> random_samples(const Genome& genome, const TokenSp
 struct Batch {
   std::vector<std::int32_t> tokens, types, dna_rows, dna_labels, state_rows, state_labels;
   std::vector<float> dna_weights, state_weights;
-  std::vector<std::int64_t> counts = {0, 0, 0};
+  std::vector<std::int64_t> counts = std::vector<std::int64_t>(epi::kernels::kNumCounts);
   bool operator==(const Batch&) const = default;
 };
 
@@ -129,7 +129,7 @@ Batch assemble(const Job& job, std::span<const SampleRef> samples, const Assembl
   args.state_rows = view(out.state_rows, rows, state);
   args.state_labels = view(out.state_labels, rows, state);
   args.state_weights = view(out.state_weights, rows, state);
-  args.counts = View(out.counts.data(), {3});
+  args.counts = View(out.counts.data(), {epi::kernels::kNumCounts});
   run(args);
   return out;
 }

@@ -279,7 +279,7 @@ struct AssembleOperands {
   Tensor ids{DType::i32, {2, 34}}, types{DType::i32, {2, 34}}, dna_rows{DType::i32, {2, dna}},
       dna_labels{DType::i32, {2, dna}}, dna_weights{DType::f32, {2, dna}},
       state_rows{DType::i32, {2, bins}}, state_labels{DType::i32, {2, bins}},
-      state_weights{DType::f32, {2, bins}}, counts{DType::i64, {3}};
+      state_weights{DType::f32, {2, bins}}, counts{DType::i64, {kNumCounts}};
   AssembleArgs args{.corpus = &corpus,
                     .samples = samples,
                     .tokens = tokens,

@@ -29,6 +29,7 @@ struct Draw {
 /// One window as lists: shown bases, and the genome position of each.
 struct Shown {
   std::vector<int> bases;
+  std::vector<bool> lower_case;
   std::vector<std::int64_t> positions;  // relative to the segment
 };
 
@@ -39,10 +40,12 @@ Shown shown_window(const core::SegmentView& segment, const core::SampleRef& samp
     const std::int64_t position = sample.window.offset_bp + j;
     out.positions.push_back(position);
     out.bases.push_back(segment.bases[position] % 8);
+    out.lower_case.push_back(segment.bases[position] / 8 == 1);
   }
   if (sample.strand == core::Strand::reverse) {
     const std::map<int, int> partner{{0, 3}, {1, 2}, {2, 1}, {3, 0}, {kN, kN}};
     std::reverse(out.bases.begin(), out.bases.end());
+    std::reverse(out.lower_case.begin(), out.lower_case.end());
     std::reverse(out.positions.begin(), out.positions.end());
     for (int& base : out.bases) base = partner.at(base);
   }
@@ -62,6 +65,17 @@ std::vector<int> tokenise(const std::vector<int>& bases, const kernels::TokenSpe
     ids.push_back(unknown ? kernels::kUnknown : kernels::kFirstKmer + id);
   }
   return ids;
+}
+
+/// Per token, whether lower-case bases are in the majority.
+std::vector<bool> in_repeats(const Shown& shown, const kernels::TokenSpec& spec) {
+  std::vector<bool> out;
+  for (int i = 0; i < spec.dna_tokens(); ++i) {
+    const auto first = shown.lower_case.begin() + i * spec.stride;
+    const auto lower = std::count(first, first + spec.k, true);
+    out.push_back(lower > spec.k - lower);
+  }
+  return out;
 }
 
 struct Span {
@@ -110,19 +124,23 @@ std::vector<Span> all_blocks(const AssembleArgs& args, const Draw& draw) {
   return blocks;
 }
 
-bool is_candidate(const Span& span, const std::vector<int>& ids, bool overlapping) {
-  const int reach = overlapping ? 1 : 0;
+bool is_candidate(const AssembleArgs& args, const Span& span, const std::vector<int>& ids,
+                  const std::vector<bool>& repeats) {
+  const int reach = args.tokens.stride < args.tokens.k ? 1 : 0;
   for (int i = span.tokens.front() - reach; i <= span.tokens.back() + reach; ++i) {
     if (ids.at(static_cast<std::size_t>(i)) == kernels::kUnknown) return false;
   }
-  return true;
+  return args.masks.repeats != kernels::Repeats::exclude ||
+         std::none_of(span.tokens.begin(), span.tokens.end(),
+                      [&](int i) { return repeats.at(static_cast<std::size_t>(i)); });
 }
 
 std::vector<Span> chosen_spans(const AssembleArgs& args, const Draw& draw,
-                               const std::vector<int>& ids, std::size_t spans) {
+                               const std::vector<int>& ids, const std::vector<bool>& repeats,
+                               std::size_t spans) {
   std::vector<std::pair<std::uint32_t, Span>> candidates;
   for (const Span& span : all_blocks(args, draw)) {
-    if (!is_candidate(span, ids, args.tokens.stride < args.tokens.k)) continue;
+    if (!is_candidate(args, span, ids, repeats)) continue;
     candidates.emplace_back(draw(RandomUse::dna_mask, span.block, 0, 0), span);
   }
   std::stable_sort(candidates.begin(), candidates.end(),
@@ -195,6 +213,7 @@ std::set<int> hidden_bins(const AssembleArgs& args, const Draw& draw, int bins) 
 
 struct TargetLists {
   std::vector<int> rows, labels;
+  std::vector<float> weights;
 };
 
 void write_targets(const TargetLists& lists, const core::View& rows, const core::View& labels,
@@ -205,13 +224,14 @@ void write_targets(const TargetLists& lists, const core::View& rows, const core:
     const bool used = slot < lists.rows.size();
     rows.as<std::int32_t>()[sample * slots + slot] = used ? lists.rows[slot] : 0;
     labels.as<std::int32_t>()[sample * slots + slot] = used ? lists.labels[slot] : 0;
-    weights.as<float>()[sample * slots + slot] = used ? 1.0F : 0.0F;
+    weights.as<float>()[sample * slots + slot] = used ? lists.weights[slot] : 0.0F;
   }
 }
 
 void assemble_dna(const AssembleArgs& args, const Draw& draw, const Shown& shown, std::size_t b) {
   const auto length = static_cast<std::size_t>(args.tokens.length);
   const std::vector<int> ids = tokenise(shown.bases, args.tokens);
+  const std::vector<bool> repeats = in_repeats(shown, args.tokens);
   std::vector<int> out = ids;
   TargetLists targets;
   const std::size_t span_tokens =
@@ -223,12 +243,15 @@ void assemble_dna(const AssembleArgs& args, const Draw& draw, const Shown& shown
           : 1;
   const std::size_t slots =
       args.dna_rows.size() == 0 ? 0 : static_cast<std::size_t>(args.dna_rows.shape(1));
-  for (const Span& span : chosen_spans(args, draw, ids, slots / span_tokens)) {
+  for (const Span& span : chosen_spans(args, draw, ids, repeats, slots / span_tokens)) {
     const std::vector<int> shown_as = shown_ids(args, draw, span, shown.bases, ids);
     for (std::size_t i = 0; i < span.tokens.size(); ++i) {
       const auto token = static_cast<std::size_t>(span.tokens[i]);
       targets.rows.push_back(static_cast<int>(b * length + 1 + token));
       targets.labels.push_back(ids.at(token));
+      const bool lighter = repeats.at(token) && args.masks.repeats == kernels::Repeats::downweight;
+      targets.weights.push_back(lighter ? args.masks.repeat_weight : 1.0F);
+      args.counts.as<std::int64_t>()[3] += repeats.at(token) ? 1 : 0;
       out.at(token) = shown_as.at(i);
     }
     args.counts.as<std::int64_t>()[2] += static_cast<std::int64_t>(span.hidden.size());
@@ -270,6 +293,7 @@ void assemble_states(const AssembleArgs& args, const Draw& draw, const Shown& sh
       if (states[bin] == 0) continue;
       targets.rows.push_back(static_cast<int>(b * length) + 1 + best.second);
       targets.labels.push_back(states[bin] - 1);
+      targets.weights.push_back(1.0F);
     }
   }
   args.counts.as<std::int64_t>()[1] += static_cast<std::int64_t>(targets.rows.size());

@@ -46,7 +46,7 @@ void class_loss(const kernels::ClassLossArgs& args) {
     if (weight != 0.0) {
       totals[0] += weight * loss;
       totals[1] += weight;
-      totals[2] += best == label ? 1.0 : 0.0;
+      totals[2] += best == label ? weight : 0.0;
     }
     for (std::int64_t v = 0; v < classes; ++v) {
       row[v] = weight == 0.0 ? 0.0

@@ -9,7 +9,7 @@
 #include <numbers>
 
 #include "core/config.hpp"
-#include "data/windows.hpp"
+#include "data/orders.hpp"
 #include "train/tiny_run.hpp"
 #include "train/training_step.hpp"
 #include "train/validation.hpp"
@@ -139,14 +139,14 @@ std::pair<double, double> copier_and_unigram(const RunConfig& config, const data
   std::vector<core::SampleRef> samples(200);
   order.samples(0, samples);
   const kernels::StepState step{.seed = kEvaluationSeed};
-  std::array<std::int64_t, 3> counts{};
+  std::array<std::int64_t, kernels::kNumCounts> counts{};
   kernels::AssembleArgs args = batch.operands();
   args.corpus = &corpus;
   args.samples = samples;
   args.tokens = config.tokens;
   args.masks = masks;
   args.state = &step;
-  args.counts = core::View(counts.data(), {3});
+  args.counts = core::View(counts.data(), {kernels::kNumCounts});
   const auto ops = kernels::make_cpu_ops(1);
   core::Stream stream(core::kCpu);
   ops->assemble(args, stream);

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <set>
 
-#include "data/windows.hpp"
+#include "data/orders.hpp"
 #include "train/tiny_run.hpp"
 
 namespace epi::train {

@@ -100,7 +100,7 @@ class Window {
   SampleDraws draws_;
   std::int32_t* ids_ = nullptr;    // of DNA token 0
   std::int32_t* types_ = nullptr;  // of DNA token 0
-  std::int64_t counts_[3] = {0, 0, 0};
+  std::int64_t counts_[kNumCounts] = {};
 };
 
 void Window::hide_dna() {
@@ -109,26 +109,31 @@ void Window::hide_dna() {
   const std::int32_t chosen = choose_spans(first);
   const Targets targets{row<std::int32_t>(args_.dna_rows, b_),
                         row<std::int32_t>(args_.dna_labels, b_), row<float>(args_.dna_weights, b_)};
+  const float weight_in_repeats = args_.masks.weight_in_repeats();
   std::int64_t slot = 0;
   for (std::int32_t c = 0; c < chosen; ++c) {
     const auto block = static_cast<std::uint32_t>(scratch_.keys[static_cast<std::size_t>(c)]);
     const std::int32_t start = first + static_cast<std::int32_t>(block) * plan.period;
     for (std::int32_t i = start; i < start + plan.tokens; ++i) {
-      targets.set(slot++, b_ * args_.tokens.length + 1 + i, ids_[i], 1.0F);
+      const bool repeat = in_repeat(bases_, args_.tokens, i);
+      counts_[kRepeatTargets] += repeat ? 1 : 0;
+      targets.set(slot++, b_ * args_.tokens.length + 1 + i, ids_[i],
+                  repeat ? weight_in_repeats : 1.0F);
     }
     show_span(block, start);
   }
-  counts_[0] = slot;
-  counts_[2] = std::int64_t{chosen} * plan.hidden_bases;
+  counts_[kDnaTargets] = slot;
+  counts_[kHiddenBases] = std::int64_t{chosen} * plan.hidden_bases;
   targets.clear(slot, std::int64_t{plan.spans} * plan.tokens);
 }
 
 /// Leaves the chosen blocks in scratch.keys, in the order of their places; returns how many.
 /// A block with an unknown k-mer, or beside one (it would hide more than its share), is no
-/// candidate.
+/// candidate; neither is one in a repeat where these are excluded.
 std::int32_t Window::choose_spans(std::int32_t first) {
   const SpanPlan& plan = batch_.plan;
   const std::int32_t blocks = num_blocks(plan, args_.tokens.dna_tokens(), first);
+  const bool exclude = args_.masks.repeats == Repeats::exclude;
   auto* const keys = scratch_.keys.data();
   std::int32_t candidates = 0;
   for (std::int32_t block = 0; block < blocks; ++block) {
@@ -136,6 +141,7 @@ std::int32_t Window::choose_spans(std::int32_t first) {
     const std::int32_t* const begin = ids_ + start - plan.guard;
     const std::int32_t* const end = ids_ + start + plan.tokens + plan.guard;
     if (std::find(begin, end, kUnknown) != end) continue;
+    if (exclude && block_in_repeat(bases_, args_.tokens, plan, start)) continue;
     const auto number = static_cast<std::uint32_t>(block);
     const std::uint64_t word = draws_.words(core::RandomUse::dna_mask, number, 0)[0];
     keys[candidates++] = (word << 32U) | number;
@@ -198,7 +204,7 @@ void Window::show_states() {
     if (token < 0 || state == core::kStateMissing) continue;
     targets.set(slot++, b_ * args_.tokens.length + 1 + token, state - 1, 1.0F);
   }
-  counts_[1] = slot;
+  counts_[kStateTargets] = slot;
   targets.clear(slot, batch_.state_slots);
 }
 
@@ -234,7 +240,7 @@ void Window::show_types(std::int64_t first_bin, bool some_hidden) {
 /// Windows run in any order on any thread: sums of integers don't mind.
 void Window::add_counts() const {
   auto* const counts = args_.counts.as<std::int64_t>();
-  for (int i = 0; i < 3; ++i) {
+  for (std::size_t i = 0; i < kNumCounts; ++i) {
     std::atomic_ref(counts[i]).fetch_add(counts_[i], std::memory_order_relaxed);
   }
 }

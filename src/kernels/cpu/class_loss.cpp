@@ -53,7 +53,7 @@ void add_totals(const ClassLossArgs& args, const RowResult* results) {
     if (weights[m] == 0.0F) continue;
     totals[0] += double{weights[m]} * results[m].loss;
     totals[1] += double{weights[m]};
-    totals[2] += static_cast<double>(results[m].correct);
+    totals[2] += double{weights[m]} * static_cast<double>(results[m].correct);
   }
 }
 
