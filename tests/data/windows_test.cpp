@@ -22,7 +22,7 @@ using epi::core::WindowRef;
 class Windows_test : public ::testing::Test {
  protected:
   Windows_test() {
-    manifest_.contigs = {{"chrA", 2050, 0, 0, 0, ""}, {"chrB", 900, 0, 0, 0, ""}};
+    manifest_.contigs = {{"chrA", 2050, 0, 0, 0, "", ""}, {"chrB", 900, 0, 0, 0, "", ""}};
     manifest_.bin_bp = 100;
     manifest_.guard_bp = 100;
     manifest_.regions[0] = {{0, 30, 1500}, {1, 0, 900}};
@@ -77,6 +77,89 @@ TEST_F(Windows_test, Table_guardShorterThanAWindow_isAConfigError) {
   EXPECT_THROW((void)table(Split::train, 101), epi::core::ConfigError);
   manifest_.regions[1] = {};
   EXPECT_EQ(table(Split::train, 970).size(), 1) << "only contig splits: no guard is needed";
+}
+
+TEST_F(Windows_test, Table_guardShorterThanABin_isAConfigError) {
+  manifest_.guard_bp = 99;
+  EXPECT_THROW((void)table(Split::train, 50), epi::core::ConfigError)
+      << "a bin of 100 bp would be seen from both sides of the guard";
+  manifest_.regions[1] = {{1, 0, 900}};
+  manifest_.regions[0] = {{0, 30, 1500}};
+  EXPECT_EQ(table(Split::train, 970).size(), 1) << "no contig is shared";
+}
+
+/// One segment of 1,050 bases from base 5 of a contig on, 10 windows of 100 and a rest of 50, with
+/// N (some of them soft-masked) at 120..179, 400..499 and 740..769.
+class Windows_acgt : public ::testing::Test {
+ protected:
+  Windows_acgt() {
+    manifest_.contigs = {{"chrA", 1055, 0, 0, 0, "", ""}};
+    manifest_.bin_bp = 10;
+    manifest_.regions[0] = {{0, 5, 1055}};
+    for (std::size_t i = 0; i < bases_.size(); ++i) {
+      const bool unknown = (i >= 120 && i < 180) || (i >= 400 && i < 500) || (i >= 740 && i < 770);
+      const auto base = static_cast<std::uint8_t>(unknown ? 4 : i % 4);
+      bases_[i] = static_cast<std::uint8_t>(base + 8 * (i / 7 % 2));
+    }
+    segment_ = {{{0, 5, 1050, bases_.data(), nullptr}}};
+  }
+  [[nodiscard]] WindowTable table(double min_acgt, std::int64_t window_bp = 100) const {
+    return {manifest_, {segment_, 1, 5, 10}, Split::train, window_bp, min_acgt};
+  }
+  [[nodiscard]] std::vector<std::int64_t> starts(const WindowTable& windows) const {
+    std::vector<std::int64_t> out;
+    for (std::int64_t i = 0; i < windows.size(); ++i) out.push_back(windows.at(i).offset_bp);
+    return out;
+  }
+  [[nodiscard]] std::int64_t known(std::int64_t start, std::int64_t window_bp) const {
+    return std::count_if(bases_.begin() + start, bases_.begin() + start + window_bp,
+                         [](std::uint8_t base) { return base % 8 < 4; });
+  }
+
+  Manifest manifest_;
+  std::vector<std::uint8_t> bases_ = std::vector<std::uint8_t>(1050);
+  std::array<epi::core::SegmentView, 1> segment_;
+};
+
+TEST_F(Windows_acgt, Table_poorWindows_areLeftOutAsByHand) {
+  using Starts = std::vector<std::int64_t>;
+  // Windows 1, 4 and 7 have 40, 0 and 70 known bases.
+  EXPECT_EQ(starts(table(0.5)), (Starts{0, 200, 300, 500, 600, 700, 800, 900}));
+  EXPECT_EQ(starts(table(0.4)), (Starts{0, 100, 200, 300, 500, 600, 700, 800, 900}));
+  EXPECT_EQ(starts(table(0.7)).size(), 8U) << "70 of 100 will do";
+  EXPECT_EQ(starts(table(0.71)), (Starts{0, 200, 300, 500, 600, 800, 900}));
+  EXPECT_EQ(starts(table(1.0)).size(), 7U);
+  EXPECT_EQ(table(0.0).size(), 10);
+  EXPECT_FALSE(table(0.0).leaves_out());
+  EXPECT_TRUE(table(0.4).leaves_out());
+  std::fill(bases_.begin(), bases_.end(), std::uint8_t{4});
+  EXPECT_EQ(table(0.01).size(), 0);
+  EXPECT_THROW(PretrainingOrder(table(0.01), {0}, {}), epi::core::InputError);
+}
+
+TEST_F(Windows_acgt, Jitter_towardsN_doesNotMoveTheWindow) {
+  for (const std::int64_t window_bp : {1, 7, 64, 100, 333}) {
+    for (const double share : {0.2, 0.5, 0.9}) {
+      const WindowTable windows = table(share, window_bp);
+      const WindowTable all = table(0.0, window_bp);
+      const auto needed = share * static_cast<double>(window_bp) - 1e-9;
+      for (std::int64_t i = 0; i < windows.size(); ++i) {
+        const std::int64_t unmoved = windows.at(i).offset_bp;
+        ASSERT_EQ(unmoved % window_bp, 0);
+        for (const float jitter : {0.0F, 0.2F, 0.5F, 0.8F, 0.999F}) {
+          const std::int64_t wanted = all.jittered(unmoved / window_bp, jitter).offset_bp;
+          const bool enough = static_cast<double>(known(wanted, window_bp)) >= needed;
+          ASSERT_EQ(windows.jittered(i, jitter).offset_bp, enough ? wanted : unmoved);
+          ASSERT_TRUE(enough || windows.leaves_out());
+        }
+      }
+    }
+  }
+}
+
+TEST_F(Windows_acgt, LeavesOut_fewN_saysThatNothingChanges) {
+  EXPECT_FALSE(table(0.5, 333).leaves_out()) << "at most 100 + 60 N side by side";
+  EXPECT_TRUE(table(0.9, 333).leaves_out());
 }
 
 TEST_F(Windows_test, Jitter_anyValue_staysInsideAndSharesNothing) {
@@ -138,6 +221,28 @@ TEST_F(Windows_test, Pretraining_anySplitOfSlots_isTheSame) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     EXPECT_EQ(joined, whole) << ranks;
+  }
+}
+
+// Written down when windows had no share of A C G T and cell types no weights: runs that began then
+// go on with the same samples.
+TEST_F(Windows_test, Pretraining_allCellsAlike_keepsTheOrderOfOldRuns) {
+  const std::vector<SampleRef> first = {
+      {{0, 751}, 1, Strand::reverse, 0}, {{2, 99}, 1, Strand::forward, 0},
+      {{0, 830}, 1, Strand::reverse, 0}, {{0, 327}, 2, Strand::forward, 0},
+      {{1, 104}, 2, Strand::reverse, 0}, {{1, 138}, 0, Strand::reverse, 0},
+  };
+  const std::vector<SampleRef> later = {
+      {{1, 178}, 1, Strand::reverse, 0}, {{0, 667}, 1, Strand::forward, 0},
+      {{0, 96}, 1, Strand::forward, 0},  {{0, 557}, 1, Strand::reverse, 0},
+      {{0, 925}, 1, Strand::forward, 0}, {{1, 233}, 1, Strand::forward, 0},
+  };
+  const PretrainingOptions options[] = {
+      {.seed = 9}, {.seed = 9, .cells_per_window = 3}, {.seed = 9, .weights = {2.5, 2.5, 2.5}}};
+  for (const PretrainingOptions& alike : options) {
+    const PretrainingOrder order(table(Split::train, 64), {0, 1, 2}, alike);
+    EXPECT_EQ(take(order, 0, 6), first);
+    EXPECT_EQ(take(order, 1234567890123ULL, 6), later);
   }
 }
 
