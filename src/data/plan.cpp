@@ -98,13 +98,16 @@ class Planner {
   void list_states() {
     std::vector<Segmentation> all;
     for (std::size_t c = 0; c < tracks_.size(); ++c) {
-      all.push_back({sheet_[c].file(0), tracks_[c].states(), tracks_[c].grid()});
+      std::vector<std::string> files;
+      for (const auto& path : sheet_[c].paths) files.push_back(path.string());
+      all.push_back({std::move(files), tracks_[c].states(), tracks_[c].grid()});
     }
     plan_.manifest.states = common_vocabulary(all);
     plan_.manifest.bin_bp = common_bin(all);
     // Two models that write states alike (E1..E15 and E1..E18) differ in nothing but this.
     std::vector<std::string> poor;
     for (std::size_t c = 0; c < tracks_.size(); ++c) {
+      if (sheet_[c].paths.empty()) continue;
       const std::size_t lacking = plan_.manifest.states.size() - tracks_[c].states().size();
       if (lacking > 0) poor.push_back(fmt::format("{} ({})", sheet_[c].cell, lacking));
     }

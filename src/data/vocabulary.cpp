@@ -15,7 +15,6 @@ namespace {
 
 // One byte holds 0 = missing, the states, and one more id for masked states in training.
 constexpr std::size_t kMostStates = 254;
-constexpr std::int64_t kManyBoundaries = 32;
 constexpr std::int64_t kSmallestBinBp = 10;
 constexpr std::int64_t kLargestBinBp = 1'000'000;
 
@@ -25,7 +24,7 @@ struct Sighting {
 };
 
 std::string place(const Sighting& sighting) {
-  return fmt::format("{}:{}", sighting.in->file, sighting.state->line);
+  return fmt::format("{}:{}", sighting.in->files.at(sighting.state->file), sighting.state->line);
 }
 
 /// One style for all states, and one label for each number.
@@ -43,7 +42,8 @@ void check_same(const Sighting& known, const Sighting& found) {
 }
 
 std::string grid_text(const Segmentation& one) {
-  return fmt::format("{}:{}: bins of {} bp", one.file, one.grid.line, one.grid.bin_bp);
+  return fmt::format("{}:{}: bins of {} bp", one.files.at(one.grid.file), one.grid.line,
+                     one.grid.bin_bp);
 }
 
 /// Blames a file whose own grid is coarser than the common one, and one that does not lie on it.
@@ -56,6 +56,44 @@ void refuse_disagreement(std::span<const Segmentation> all, std::int64_t bin_bp)
     throw core::InputError(fmt::format("two bin sizes in one sheet: {}; {}; one store holds one",
                                        grid_text(one), grid_text(*other)));
   }
+}
+
+/// A file to name when all are concerned.
+std::string any_file(std::span<const Segmentation> all) {
+  for (const Segmentation& one : all) {
+    if (!one.files.empty()) return one.files.front();
+  }
+  throw core::InputError(
+      "no cell type of the sheet has a segmentation: neither states nor a bin size are known; name "
+      "a file in the column 'path' of one at least");
+}
+
+/// The list's state of that number. Labels differ in case and in '/' against '_' between
+/// publications of one model; anything else is another model.
+void check_named(const StateNames& names, const Sighting& found) {
+  const auto known =
+      std::find_if(names.states.begin(), names.states.end(),
+                   [&found](const State& state) { return state.number == found.state->number; });
+  if (known == names.states.end()) {
+    throw core::InputError(
+        fmt::format("{}: state {} is not in {}, whose states are {} to {} ({} of them)",
+                    place(found), found.state->number, names.file, names.states.front().number,
+                    names.states.back().number, names.states.size()));
+  }
+  if (found.state->label.empty() || plain_label(found.state->label) == plain_label(known->label)) {
+    return;
+  }
+  throw core::InputError(
+      fmt::format("{}: state {} is '{}', but '{}' in {}; is it the list of another "
+                  "model?",
+                  place(found), found.state->number, found.state->label, known->label, names.file));
+}
+
+std::vector<State> named_vocabulary(std::span<const Segmentation> all, const StateNames& names) {
+  for (const Segmentation& one : all) {
+    for (const NamedState& state : one.states) check_named(names, {&one, &state});
+  }
+  return names.states;
 }
 
 }  // namespace
@@ -72,7 +110,7 @@ std::vector<State> common_vocabulary(std::span<const Segmentation> all) {
   }
   if (by_number.size() > kMostStates) {
     throw core::InputError(fmt::format("{}: {} states; a segmentation has at most {}",
-                                       all.front().file, by_number.size(), kMostStates));
+                                       any_file(all), by_number.size(), kMostStates));
   }
   std::vector<State> vocabulary;
   for (const auto& [number, sighting] : by_number) {
@@ -81,11 +119,27 @@ std::vector<State> common_vocabulary(std::span<const Segmentation> all) {
   return vocabulary;
 }
 
+Vocabulary make_vocabulary(std::span<const Segmentation> all, const StateNames* names,
+                           const StateMap* map) {
+  Vocabulary vocabulary;
+  vocabulary.states = names != nullptr ? named_vocabulary(all, *names) : common_vocabulary(all);
+  for (const Segmentation& one : all) {
+    const std::size_t shown = one.files.empty() ? vocabulary.states.size() : one.states.size();
+    vocabulary.lacking.push_back(vocabulary.states.size() - shown);
+  }
+  vocabulary.codes = codes_by_number(vocabulary.states);
+  if (map == nullptr) return vocabulary;
+  const auto mapped = mapped_codes(*map, vocabulary.states, map->states);
+  for (std::uint8_t& code : vocabulary.codes) code = mapped.at(code);
+  vocabulary.states = map->states;
+  return vocabulary;
+}
+
 std::int32_t common_bin(std::span<const Segmentation> all) {
   std::int64_t bin_bp = 0;
   for (const Segmentation& one : all) bin_bp = std::gcd(bin_bp, one.grid.bin_bp);
   if (bin_bp == 0) {
-    throw core::InputError(all.front().file +
+    throw core::InputError(any_file(all) +
                            ": no bin size can be found: there is no boundary inside a contig");
   }
   refuse_disagreement(all, bin_bp);

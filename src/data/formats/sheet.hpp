@@ -4,8 +4,9 @@
 //   header := "cell" "name" "path" ["group"] ["weight"]    in any order
 //   cell      id used in --valid-cells, unique, without blanks and commas
 //   name      any text, may be empty
-//   path      the segmentation, relative to the sheet's own folder; '*' stands for any part of a
-//             file's name (one file per chromosome); empty: no epigenome, every state is missing
+//   path      the segmentation, relative to the sheet's own folder; '*' stands for any part of the
+//             file's name (one file per chromosome), not of its folder's and not for a leading dot;
+//             empty: no epigenome, every state is missing
 //   group     any text: a tissue, say
 //   weight    how often the cell type is shown, relative to the others; 1 when empty
 #pragma once

@@ -4,8 +4,9 @@
 //
 // Forms: BED whose fourth column names a state (ChromHMM's segments, mnemonics, stateno and dense,
 // the latter with `track` lines); one state per line and bin ("statebyline": two header lines
-// "CELL<TAB>CONTIG" and "MaxState E", then the state of bin 0, 1, ...); bigBed with the state in
-// its fourth column (IDEAS). Text is plain, gzip or bgzip. What a file is, its content says.
+// "CELL<TAB>CONTIG" and "MaxState E" or "MaxState 15", then the state of bin 0, 1, ...); bigBed
+// with the state in its fourth column (IDEAS), whose records count as lines. Text is plain, gzip or
+// bgzip. What a file is, its content says.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "data/formats/big_file.hpp"
+#include "data/store.hpp"
 
 namespace epi::data {
 
@@ -37,7 +39,7 @@ struct ContigTrack {
 struct NamedState {
   std::int32_t number = 0;
   std::string label;      ///< "TssA" of "1_TssA", else empty
-  std::string style;      ///< how the file writes states: "E1", "1_Name" or "1"
+  std::string style;      ///< how the file writes states: "E1", "1_Name", "1" or "Name"
   std::int64_t line = 0;  ///< where the state is first seen
   std::size_t file = 0;   ///< in which file that is
 };
@@ -56,18 +58,26 @@ struct StateTrack {
   Grid grid;
 };
 
+/// From so many boundaries on, a file's grid is its bin size; fewer may lie on a multiple by
+/// chance.
+inline constexpr std::int64_t kManyBoundaries = 32;
+
 struct StatesFormat {
   std::int64_t line_bin_bp = 200;  ///< bin of files with one state per line; ChromHMM's default
+  std::vector<State> names;        ///< --state-names: numbers of states written as "TssA"
   BigFileLimits big;
 };
 
 /// Reads a cell type's files; a contig lies in one of them. Lines of BED may be in any order. State
 /// names are ChromHMM's "E1" (also T1, U1), mnemonics "1_TssA" (the label is what follows the first
-/// underscore) or bare numbers. The last end of each contig doesn't count for the grid: it may be
-/// the contig's end. InputError with file and line: see next_record and BigFile; an unknown form of
-/// state name; two forms in one cell type; one number with two labels; overlapping intervals (both
-/// lines); a state above the file's own MaxState; a contig in two files; no interval at all;
-/// coordinates that look 1-based (starts off by one from the bins).
+/// underscore), bare numbers, or labels that `format.names` gives numbers to. The numbers of one
+/// state per line are of style "E1" after "MaxState E" (T, U), of style "1" after a number. The
+/// last end of each contig doesn't count for the grid: it may be the contig's end. InputError with
+/// file and line: see parse_record and BigFile; an unknown form of state name; two forms or two bin
+/// sizes in one cell type; one number with two labels; overlapping intervals (both lines); a state
+/// above the file's own MaxState, or an empty line in such a file; a contig in two files; files of
+/// two cells; no interval at all; a folder or a file that is no text; coordinates that look 1-based
+/// (starts off by one from the bins).
 [[nodiscard]] StateTrack read_states(std::span<const std::filesystem::path> files,
                                      const StatesFormat& format);
 
