@@ -7,36 +7,53 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/store.hpp"
 
 namespace epi::data {
 
-/// One contig of a known assembly, under UCSC's name.
+/// One contig of a known assembly. A name is empty where that naming has none.
 struct KnownContig {
-  std::string assembly, name, ensembl, refseq;
+  std::string assembly;
+  std::string ucsc, ensembl, refseq;
   std::int64_t length_bp = 0;
-  std::string md5;  ///< of the upper-case sequence
+  std::vector<std::string> md5s;  ///< of the upper-case sequence as different bodies publish it
 };
 
 /// The bundled table: hg19 and hg38, chromosomes 1-22, X, Y and M (tables/assemblies.tsv).
 [[nodiscard]] const std::vector<KnownContig>& known_contigs();
+
+/// "hg19", "hg38": the assemblies of known_contigs, in its order.
+[[nodiscard]] std::vector<std::string> known_assemblies();
+
+/// The contig's names that are not empty.
+[[nodiscard]] std::vector<std::string> names_in_use(const KnownContig& contig);
+
+/// The contig of an assembly with this name in any naming; nullptr: none.
+[[nodiscard]] const KnownContig* find_known(std::string_view assembly, std::string_view name);
 
 enum class Evidence : std::uint8_t { none, lengths, sequences };
 
 struct AssemblyGuess {
   std::string name;  ///< empty: none of the known ones
   Evidence evidence = Evidence::none;
+  /// Contigs with the name and length of one of the assembly's, but another sequence: masked,
+  /// patched, or damaged.
+  std::vector<std::string> altered;
 };
 
 /// By MD5 where any contig has a known one, else by the length of contigs with known names (in any
-/// naming). InputError when contigs of two assemblies are mixed, naming one contig of each.
+/// naming). What two assemblies share (the mitochondrion) tells nothing. InputError when contigs of
+/// two assemblies are mixed, naming one contig of each.
 [[nodiscard]] AssemblyGuess assembly_of(std::span<const Contig> contigs);
 
-/// Which known assembly ends of tracks (contig name -> furthest base, chr-style or not) fit: ends
-/// within `bin_bp` of the lengths of one assembly and of no other. Empty when nothing is told.
-[[nodiscard]] std::string assembly_of_ends(const std::map<std::string, std::int64_t>& ends,
-                                           std::int64_t bin_bp);
+/// How far tracks reach: contig name, in any naming, -> furthest base.
+using TrackEnds = std::map<std::string, std::int64_t>;
+
+/// Which known assembly ends of tracks fit: ends within `bin_bp` of the lengths of one assembly
+/// and of no other. Empty when nothing is told.
+[[nodiscard]] std::string assembly_of_ends(const TrackEnds& ends, std::int64_t bin_bp);
 
 }  // namespace epi::data

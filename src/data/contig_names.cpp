@@ -5,8 +5,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.hpp"
+#include "data/assembly.hpp"
 
 namespace epi::data {
 namespace {
@@ -22,20 +24,61 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
-ContigNames::ContigNames(std::span<const Contig> contigs, ChrPrefix prefix) : prefix_(prefix) {
+ContigNames::ContigNames(std::span<const Contig> contigs, ChrPrefix prefix, AliasTable aliases)
+    : prefix_(prefix), aliases_(std::move(aliases)) {
   for (const Contig& contig : contigs) {
+    for (const std::string& other : aliases_.names_of(contig.name)) {
+      const auto twin = index_.find(other);
+      if (twin != index_.end() && other != contig.name) {
+        throw core::InputError(
+            fmt::format("contigs '{}' and '{}' of the genome are the same by --alias; take one "
+                        "out of the files or correct the table",
+                        other, contig.name));
+      }
+    }
     index_.emplace(contig.name, static_cast<std::int32_t>(index_.size()));
   }
 }
 
 std::optional<std::int32_t> ContigNames::find(std::string_view name) const {
-  auto found = index_.find(name);
-  if (found == index_.end() && prefix_ == ChrPrefix::optional) {
-    found = name.starts_with(kPrefix) ? index_.find(name.substr(kPrefix.size()))
-                                      : index_.find(std::string(kPrefix) + std::string(name));
+  if (const auto exact = index_.find(name); exact != index_.end()) return exact->second;
+  for (const std::string& other : aliases_.names_of(name)) {
+    if (const auto found = index_.find(other); found != index_.end()) return found->second;
   }
+  if (prefix_ == ChrPrefix::matters) return std::nullopt;
+  const auto found = name.starts_with(kPrefix)
+                         ? index_.find(name.substr(kPrefix.size()))
+                         : index_.find(std::string(kPrefix) + std::string(name));
   if (found == index_.end()) return std::nullopt;
   return found->second;
+}
+
+std::string alias_advice(std::span<const std::string> unknown, std::span<const Contig> contigs) {
+  const ContigNames exact(contigs, ChrPrefix::matters);
+  const ContigNames prefixed(contigs, ChrPrefix::optional);
+  const auto becomes_known = [&](const auto& finds) {
+    return std::any_of(unknown.begin(), unknown.end(),
+                       [&](const std::string& name) { return !exact.find(name) && finds(name); });
+  };
+  if (becomes_known([&](const std::string& name) { return prefixed.find(name).has_value(); })) {
+    return "the names differ by the prefix 'chr' only: --alias-chr takes them as the same";
+  }
+  for (const std::string& assembly : known_assemblies()) {
+    const AliasTable table = AliasTable::bundled(assembly).value();
+    // Not through ContigNames: a genome that holds a contig twice must not hide the advice.
+    const auto in_table = [&](const std::string& name) {
+      const auto& others = table.names_of(name);
+      return std::any_of(others.begin(), others.end(),
+                         [&exact](const std::string& other) { return exact.find(other); });
+    };
+    if (becomes_known(in_table)) {
+      return fmt::format(
+          "the names are those of {0} in another naming: --alias {0} takes them as "
+          "the same",
+          assembly);
+    }
+  }
+  return {};
 }
 
 std::vector<std::string> split_list(std::string_view text, std::string_view option) {

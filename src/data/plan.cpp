@@ -8,7 +8,9 @@
 
 #include "core/error.hpp"
 #include "core/version.hpp"
+#include "data/assembly.hpp"
 #include "data/contig_names.hpp"
+#include "data/genome_check.hpp"
 #include "data/splits.hpp"
 #include "data/track_match.hpp"
 #include "data/vocabulary.hpp"
@@ -29,10 +31,11 @@ class Planner {
     plan_.manifest.command = options_.command;
     plan_.manifest.guard_bp = options_.guard_bp;
     list_contigs();
+    check_genome();
     list_states();
     list_cells();
-    MatchedTracks matched =
-        match_tracks({contigs(), prefix(), plan_.manifest.bin_bp, sheet_, tracks_});
+    MatchedTracks matched = match_tracks(
+        {contigs(), names(), plan_.manifest.bin_bp, sheet_, tracks_, plan_.manifest.assembly});
     plan_.tracks = std::move(matched.tracks);
     if (!matched.warning.empty()) plan_.warnings.push_back(std::move(matched.warning));
     make_splits();
@@ -45,7 +48,9 @@ class Planner {
   [[nodiscard]] ChrPrefix prefix() const {
     return options_.alias_chr ? ChrPrefix::optional : ChrPrefix::matters;
   }
-  [[nodiscard]] ContigNames names() { return {contigs(), prefix()}; }
+  [[nodiscard]] ContigNames names() {
+    return {contigs(), prefix(), alias_table_of(options_.alias)};
+  }
   [[nodiscard]] const Ranges& gaps(std::size_t contig) const {
     const ContigPlace& place = plan_.places[contig];
     return genomes_[place.genome].gaps(place.index);
@@ -68,6 +73,21 @@ class Planner {
       }
     }
     if (!options_.contigs.empty()) keep_listed_contigs();
+  }
+
+  /// Which assembly the genome is, and whether it is what the user takes it for.
+  void check_genome() {
+    const AssemblyGuess guess = assembly_of(contigs());
+    plan_.manifest.assembly = guess.name;
+    if (!guess.altered.empty()) {
+      plan_.warnings.push_back(fmt::format(
+          "contigs with the names and lengths of {0}, but not its sequence (masked, patched, or "
+          "damaged): {1}",
+          guess.name, list_text(guess.altered)));
+    }
+    if (options_.sizes) {
+      check_sizes(contigs(), names(), *options_.sizes, read_chrom_sizes(*options_.sizes));
+    }
   }
 
   /// --contigs: a subset, in the genome's order.

@@ -24,15 +24,10 @@ std::string known_contigs(std::span<const Contig> contigs) {
   return list_text(names);
 }
 
-/// A line of advice when names that `names` does not know differ by the prefix only; else nothing.
-std::string alias_hint(std::span<const std::string> unknown, std::span<const Contig> contigs,
-                       const ContigNames& names) {
-  const ContigNames aliased(contigs, ChrPrefix::optional);
-  for (const std::string& name : unknown) {
-    if (names.find(name) || !aliased.find(name)) continue;
-    return "\n  the names differ by the prefix 'chr' only: --alias-chr takes them as the same";
-  }
-  return {};
+/// A line of advice when an option would make names known; else nothing.
+std::string advice_line(std::span<const std::string> unknown, std::span<const Contig> contigs) {
+  const std::string advice = alias_advice(unknown, contigs);
+  return advice.empty() ? advice : "\n  " + advice;
 }
 
 GenomeRanges whole_contigs(const std::string& text, const std::string& option,
@@ -43,7 +38,7 @@ GenomeRanges whole_contigs(const std::string& text, const std::string& option,
     if (!contig) {
       throw core::InputError(fmt::format("{}: the genome has no contig '{}'; it has {}{}", option,
                                          name, known_contigs(contigs),
-                                         alias_hint({&name, 1}, contigs, names)));
+                                         advice_line({&name, 1}, contigs)));
     }
     const auto index = static_cast<std::size_t>(*contig);
     ranges[index] = {{0, contigs[index].length_bp}};
@@ -59,7 +54,7 @@ GenomeRanges regions_of(const std::string& path, std::span<const Contig> contigs
     if (!contig) {
       throw core::InputError(fmt::format("{}:{}: the genome has no contig '{}'; it has {}{}", path,
                                          region.line, region.contig, known_contigs(contigs),
-                                         alias_hint({&region.contig, 1}, contigs, names)));
+                                         advice_line({&region.contig, 1}, contigs)));
     }
     const auto index = static_cast<std::size_t>(*contig);
     if (region.range.end_bp > contigs[index].length_bp) {
@@ -128,11 +123,10 @@ Blacklist read_blacklist(const std::optional<std::filesystem::path>& path,
   const std::vector<std::string> others(unknown.begin(), unknown.end());
   // A blacklist that keeps nothing out is a mistake that no later step would show.
   if (kept == 0 && skipped > 0) {
-    throw core::InputError(
-        fmt::format("--blacklist: {}: no contig of it is in the store\n  contigs "
-                    "of the store: {}\n  contigs of the file: {}{}",
-                    path->string(), known_contigs(contigs), list_text(others),
-                    alias_hint(others, contigs, names)));
+    throw core::InputError(fmt::format(
+        "--blacklist: {}: no contig of it is in the store\n  contigs "
+        "of the store: {}\n  contigs of the file: {}{}",
+        path->string(), known_contigs(contigs), list_text(others), advice_line(others, contigs)));
   }
   if (skipped > 0) {
     blacklist.warning = fmt::format(

@@ -1,4 +1,6 @@
-// Names are matched by ContigNames only; lengths by where the intervals end.
+// Names are matched by ContigNames only; lengths by where the intervals end. That a track belongs
+// to another assembly is an error where both assemblies are known, else a doubt in the warning: a
+// cut FASTA looks alike.
 #include "data/track_match.hpp"
 
 #include <fmt/format.h>
@@ -9,6 +11,7 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "data/assembly.hpp"
 
 namespace epi::data {
 namespace {
@@ -19,6 +22,23 @@ struct Misfits {
   std::set<std::string> unknown_contigs;
   std::vector<std::int64_t> furthest_bp;  ///< per contig: where states end in any cell
 };
+
+/// How far the contigs of these segmentations reach.
+TrackEnds track_ends(std::span<const TrackWork> tracks) {
+  TrackEnds ends;
+  for (const TrackWork& track : tracks) {
+    for (std::size_t t = 0; t < track.contigs().size(); ++t) {
+      std::int64_t& end_bp = ends[track.contigs()[t]];
+      end_bp = std::max(end_bp, track.intervals(t).back().end_bp);
+    }
+  }
+  return ends;
+}
+
+/// The file of a cell that holds contig `t` of its track.
+std::string file_of(const MatchRequest& request, std::size_t cell, std::size_t t) {
+  return request.sheet[cell].file(request.tracks[cell].file_of(t));
+}
 
 /// Both lists when a contig's length and the end of its states are more than a bin apart: the sign
 /// of another assembly, or of a cut FASTA. No text where all agree.
@@ -33,9 +53,12 @@ std::string lengths_text(const MatchRequest& request, const Misfits& misfits) {
     state_list.push_back(fmt::format("{} (to {})", contig.name, end_bp));
   }
   if (!differ) return {};
+  const std::string assembly = assembly_of_ends(track_ends(request.tracks), request.bin_bp);
   return fmt::format(
-      "lengths differ by more than a bin, is it the same assembly? in the genome: {}; in the "
-      "segmentations: {}",
+      "lengths differ by more than a bin, {}; in the genome: {}; in the segmentations: {}",
+      assembly.empty() || !request.assembly.empty()
+          ? "is it the same assembly?"
+          : fmt::format("the segmentations end as {} does; is the sequence cut?", assembly),
       list_text(genome_list), list_text(state_list));
 }
 
@@ -65,43 +88,77 @@ void count_past_end(std::span<const StateInterval> intervals, const Contig& cont
 }
 
 /// Bins are whole but for the contig's last; an odd end elsewhere is another contig's length.
-void refuse_foreign_end(const MatchRequest& request, std::size_t cell, const Contig& contig,
-                        const StateInterval& last) {
+void refuse_foreign_end(const MatchRequest& request, std::size_t cell, std::size_t t,
+                        const Contig& contig) {
+  const StateInterval& last = request.tracks[cell].intervals(t).back();
   if (last.end_bp >= contig.length_bp || last.end_bp % request.bin_bp == 0) return;
-  throw core::InputError(
-      fmt::format("{}:{}: the last interval of contig '{}' ends at {}, which is neither a multiple "
-                  "of {} bp nor "
-                  "the contig's end ({}); is the segmentation of another assembly?",
-                  request.sheet[cell].file(0), last.line, contig.name, last.end_bp, request.bin_bp,
-                  contig.length_bp));
+  throw core::InputError(fmt::format(
+      "{}:{}: the last interval of contig '{}' ends at {}, which is neither a multiple of {} bp "
+      "nor the contig's end ({}); is the segmentation of another assembly?",
+      file_of(request, cell, t), last.line, contig.name, last.end_bp, request.bin_bp,
+      contig.length_bp));
 }
 
-/// How far each contig of the segmentations reaches in any cell.
-using TrackEnds = std::map<std::string, std::int64_t>;
-
-TrackEnds track_ends(std::span<const TrackWork> tracks) {
-  TrackEnds ends;
-  for (const TrackWork& track : tracks) {
-    for (std::size_t t = 0; t < track.contigs().size(); ++t) {
-      std::int64_t& end_bp = ends[track.contigs()[t]];
-      end_bp = std::max(end_bp, track.intervals(t).back().end_bp);
-    }
+/// A cell whose ends are those of another known assembly than the genome's: shown by the first
+/// contig on which the two differ.
+void refuse_other_assembly(const MatchRequest& request, std::size_t cell) {
+  if (request.assembly.empty()) return;
+  const TrackWork& track = request.tracks[cell];
+  const std::string other = assembly_of_ends(track_ends({&track, 1}), request.bin_bp);
+  if (other.empty() || other == request.assembly) return;
+  for (std::size_t t = 0; t < track.contigs().size(); ++t) {
+    const std::string& name = track.contigs()[t];
+    const std::int64_t end_bp = track.intervals(t).back().end_bp;
+    const KnownContig* there = find_known(other, name);
+    if (there == nullptr || std::abs(there->length_bp - end_bp) > request.bin_bp) continue;
+    // By UCSC's name: RefSeq's differs between assemblies.
+    const KnownContig* here = find_known(request.assembly, there->ucsc);
+    if (here == nullptr || std::abs(here->length_bp - end_bp) <= request.bin_bp) continue;
+    throw core::InputError(fmt::format(
+        "{}: a segmentation of {}, but the genome is {}: contig '{}' ends at {}, as {}'s does "
+        "({} bp), in {} it has {} bp; take both from one assembly",
+        file_of(request, cell, t), other, request.assembly, name, end_bp, other, there->length_bp,
+        request.assembly, here->length_bp));
   }
-  return ends;
+}
+
+/// States behind the end of a contig that is not cut.
+void refuse_past_known_end(const MatchRequest& request, std::size_t cell, std::size_t t,
+                           const Contig& contig) {
+  const KnownContig* known = find_known(request.assembly, contig.name);
+  const StateInterval& last = request.tracks[cell].intervals(t).back();
+  if (known == nullptr || known->length_bp != contig.length_bp) return;
+  if (last.end_bp - contig.length_bp <= request.bin_bp) return;
+  throw core::InputError(fmt::format(
+      "{}:{}: contig '{}' ends at {}, but has {} bp in the genome and in {}; the segmentation is "
+      "of another assembly: take both from one",
+      file_of(request, cell, t), last.line, request.tracks[cell].contigs()[t], last.end_bp,
+      contig.length_bp, request.assembly));
+}
+
+[[noreturn]] void refuse_twins(const MatchRequest& request, std::size_t cell, std::size_t first,
+                               std::size_t second) {
+  const auto& contigs = request.tracks[cell].contigs();
+  throw core::InputError(fmt::format(
+      "{}: contig '{}' is the same as contig '{}' of {} by --alias or --alias-chr; a cell has the "
+      "states of a contig once",
+      file_of(request, cell, second), contigs[second], contigs[first],
+      file_of(request, cell, first)));
 }
 
 /// What the user can do about contigs `bare` without states; `rich` have some.
 std::string advice(const MatchRequest& request, const std::vector<std::string>& bare,
                    const std::vector<std::string>& rich, const TrackEnds& ends) {
-  const ContigNames aliased(request.contigs, ChrPrefix::optional);
-  std::set<std::int32_t> reached;
+  std::vector<std::string> unknown;
   for (const auto& [name, end_bp] : ends) {
-    if (const auto contig = aliased.find(name)) reached.insert(*contig);
+    if (!request.names.find(name)) unknown.push_back(name);
   }
-  for (const std::string& name : bare) {
-    if (request.prefix == ChrPrefix::matters && reached.contains(*aliased.find(name))) {
-      return "the names differ by the prefix 'chr' only: --alias-chr takes them as the same";
-    }
+  std::vector<Contig> stateless;
+  for (const Contig& contig : request.contigs) {
+    if (std::find(bare.begin(), bare.end(), contig.name) != bare.end()) stateless.push_back(contig);
+  }
+  if (const std::string aliases = alias_advice(unknown, stateless); !aliases.empty()) {
+    return aliases;
   }
   if (rich.empty()) return "are sequence and segmentations of the same species and assembly?";
   std::string list;
@@ -133,17 +190,17 @@ void refuse_stateless(const MatchRequest& request, const std::vector<bool>& has_
 }  // namespace
 
 MatchedTracks match_tracks(const MatchRequest& request) {
-  const ContigNames names(request.contigs, request.prefix);
   MatchedTracks result;
   Misfits misfits;
   misfits.furthest_bp.assign(request.contigs.size(), 0);
   std::vector<bool> has_states(request.contigs.size(), false);
   for (std::size_t cell = 0; cell < request.tracks.size(); ++cell) {
+    refuse_other_assembly(request, cell);
     const TrackWork& track = request.tracks[cell];
     auto& row = result.tracks.emplace_back(request.contigs.size());
     for (std::size_t t = 0; t < track.contigs().size(); ++t) {
       const auto intervals = track.intervals(t);
-      const auto found = names.find(track.contigs()[t]);
+      const auto found = request.names.find(track.contigs()[t]);
       if (!found) {
         misfits.on_unknown += static_cast<std::int64_t>(intervals.size());
         misfits.unknown_contigs.insert(track.contigs()[t]);
@@ -151,14 +208,11 @@ MatchedTracks match_tracks(const MatchRequest& request) {
       }
       const auto index = static_cast<std::size_t>(*found);
       const Contig& contig = request.contigs[index];
-      if (row[index]) {
-        throw core::InputError(fmt::format(
-            "{}: contigs '{}' and '{}' are the same with --alias-chr", request.sheet[cell].file(0),
-            track.contigs()[*row[index]], track.contigs()[t]));
-      }
+      if (row[index]) refuse_twins(request, cell, *row[index], t);
       row[index] = t;
       if (intervals.front().start_bp < contig.length_bp) has_states[index] = true;
-      refuse_foreign_end(request, cell, contig, intervals.back());
+      refuse_past_known_end(request, cell, t, contig);
+      refuse_foreign_end(request, cell, t, contig);
       count_past_end(intervals, contig, misfits);
       std::int64_t& furthest_bp = misfits.furthest_bp[index];
       furthest_bp = std::max(furthest_bp, intervals.back().end_bp);

@@ -17,10 +17,11 @@ namespace epi::data {
 
 struct MatchRequest {
   std::span<const Contig> contigs;
-  ChrPrefix prefix = ChrPrefix::matters;
+  const ContigNames& names;  ///< of `contigs`
   std::int64_t bin_bp = 0;
   std::span<const SheetRow> sheet;  ///< one row per track, for messages
   std::span<const TrackWork> tracks;
+  std::string assembly;  ///< the genome's, as assembly_of names it; empty: not a known one
 };
 
 /// [cell][contig of the store] -> contig of the cell's track; none where it has no states.
@@ -32,8 +33,9 @@ struct MatchedTracks {
 };
 
 /// InputError when a contig has no states in any cell (both lists of contigs, and what would help),
-/// when two contigs of one file are one contig of the store, or when a track ends off the grid
-/// before the contig's end: the sign of another assembly.
+/// when two contigs of one cell are one contig of the store, when a track ends off the grid before
+/// the contig's end, the sign of another assembly, or when a track is of another assembly than the
+/// genome: its ends are those of another one, or lie behind a contig that has its whole length.
 [[nodiscard]] MatchedTracks match_tracks(const MatchRequest& request);
 
 }  // namespace epi::data

@@ -3,60 +3,22 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <cstring>
+#include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/corpus.hpp"
-#include "core/digest.hpp"
 #include "core/error.hpp"
+#include "data/formats/contig_builder.hpp"
 #include "data/formats/text_file.hpp"
 
 namespace epi::data {
 namespace {
 
-constexpr std::uint8_t kInvalid = 0xff;
-constexpr std::string_view kIupac = "RYSWKMBDHVU";
-
-constexpr std::array<std::uint8_t, 256> make_codes() {
-  std::array<std::uint8_t, 256> codes{};
-  codes.fill(kInvalid);
-  const auto add = [&codes](char upper, std::uint8_t code) {
-    const auto lower = static_cast<unsigned char>(upper + ('a' - 'A'));
-    codes.at(static_cast<unsigned char>(upper)) = code;
-    codes.at(lower) = static_cast<std::uint8_t>(code | core::kSoftMasked);
-  };
-  add('A', 0);
-  add('C', 1);
-  add('G', 2);
-  add('T', 3);
-  add('N', core::kBaseN);
-  for (const char letter : kIupac) add(letter, core::kBaseN);
-  return codes;
-}
-
-constexpr std::array<std::uint8_t, 256> kCodes = make_codes();
-
-/// Counts N and every code that became N alike: neither can be a target.
-Ranges gaps_of(const std::vector<std::uint8_t>& bases) {
-  Ranges gaps;
-  const auto size = static_cast<std::int64_t>(bases.size());
-  std::int64_t run = 0;
-  for (std::int64_t i = 0; i <= size; ++i) {
-    const bool is_n =
-        i < size && (bases[static_cast<std::size_t>(i)] & core::kBaseMask) == core::kBaseN;
-    if (is_n) {
-      ++run;
-      continue;
-    }
-    if (run >= kShortestGapBp) gaps.push_back({i - run, i});
-    run = 0;
-  }
-  return gaps;
-}
+/// Lines are gathered into pieces of this size: long ones for the translation, small ones for the
+/// processor's cache.
+constexpr std::size_t kPiece = std::size_t{1} << 15U;
 
 /// The reader's state between blocks: a header or a sequence line may be cut anywhere.
 class FastaReader {
@@ -108,11 +70,15 @@ class FastaReader {
     if (!is_plain_text(name_)) fail("the contig's name is not UTF-8 text");
     const auto [known, is_new] = lines_of_names_.emplace(name_, line_);
     if (!is_new) fail(fmt::format("contig '{}' was already on line {}", name_, known->second));
+    builder_.start(name_);
   }
 
   void add_bases(std::string_view piece) {
     // CR may only stand before LF, which may be in the next block.
-    if (pending_return_) fail_character('\r');
+    if (pending_return_) {
+      flush();  // what is wrong before comes first
+      fail_character('\r');
+    }
     if (piece.back() == '\r') {
       piece.remove_suffix(1);
       pending_return_ = true;
@@ -121,47 +87,38 @@ class FastaReader {
     if (name_.empty()) {
       fail("sequence before the first header; expected a line '>NAME'");
     }
-    const std::size_t before = bases_.size();
-    bases_.resize(before + piece.size());
-    std::uint8_t* out = bases_.data() + before;
-    bool invalid = false;
-    for (std::size_t i = 0; i < piece.size(); ++i) {
-      const auto letter = static_cast<unsigned char>(piece[i]);
-      out[i] = kCodes[letter];
-      invalid |= out[i] == kInvalid;
-      ++letters_[letter];
-    }
-    // One test per piece; which character it was is sought only when there is one.
-    if (invalid) {
-      for (const char letter : piece) {
-        if (kCodes[static_cast<unsigned char>(letter)] == kInvalid) fail_character(letter);
-      }
+    while (!piece.empty()) {
+      const std::size_t taken = std::min(piece.size(), kPiece - gathered_.size());
+      gathered_.append(piece.substr(0, taken));
+      ends_.push_back({gathered_.size(), line_});
+      piece.remove_prefix(taken);
+      if (gathered_.size() == kPiece) flush();
     }
   }
 
-  [[nodiscard]] std::int64_t count(std::string_view letters) const {
-    std::int64_t sum = 0;
-    for (const char letter : letters) sum += letters_[static_cast<unsigned char>(letter)];
-    return sum;
+  /// One test per gathered piece; the line of a wrong character is sought only when there is one.
+  void flush() {
+    const std::size_t valid = builder_.add(gathered_);
+    if (valid < gathered_.size()) {
+      const auto end =
+          std::upper_bound(ends_.begin(), ends_.end(), valid,
+                           [](std::size_t at, const LineEnd& line) { return at < line.gathered; });
+      line_ = end->line;
+      fail_character(gathered_[valid]);
+    }
+    gathered_.clear();
+    ends_.clear();
   }
 
   /// Hands over the contig whose end has just been seen.
   void finish_contig() {
     if (name_.empty()) return;
-    if (bases_.empty()) {
+    flush();
+    if (builder_.length_bp() == 0) {
       throw core::InputError(fmt::format("{}:{}: contig '{}' has no sequence", file_.name(),
                                          lines_of_names_.at(name_), name_));
     }
-    Contig contig;
-    contig.name = name_;
-    contig.length_bp = static_cast<std::int64_t>(bases_.size());
-    contig.acgt_bp = count("ACGTacgt");
-    contig.soft_masked_bp = count("acgt");
-    contig.iupac_bp = contig.length_bp - contig.acgt_bp - count("Nn");
-    contig.digest = core::digest_of(std::as_bytes(std::span(bases_)));
-    take_({contig, gaps_of(bases_), bases_});
-    bases_.clear();
-    letters_.fill(0);
+    take_(builder_.finish());
   }
 
   [[noreturn]] void fail(std::string_view what) const {
@@ -175,12 +132,18 @@ class FastaReader {
                      printable ? fmt::format("'{}'", letter) : "a character", code));
   }
 
+  struct LineEnd {
+    std::size_t gathered = 0;  ///< letters up to here
+    std::int64_t line = 0;     ///< are of this line or before
+  };
+
   TextFile file_;
   const TakeContig& take_;
   std::map<std::string, std::int64_t> lines_of_names_;
   std::string header_, name_;
-  std::vector<std::uint8_t> bases_;
-  std::array<std::int64_t, 256> letters_{};
+  ContigBuilder builder_;
+  std::string gathered_;       ///< letters of the contig that the builder has not seen
+  std::vector<LineEnd> ends_;  ///< of the lines in `gathered_`
   std::int64_t line_ = 1;
   bool at_line_start_ = true;
   bool in_header_ = false;
