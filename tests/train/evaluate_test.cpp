@@ -122,6 +122,30 @@ TEST_F(Evaluate, NoCheckpoint_isMissingAndOtherStore_isRefused) {
       core::ConfigError);
 }
 
+// Two stores that differ in held-out data only give baselines that score training data alike to the
+// last bit: these have seen nothing else.
+TEST_F(Evaluate, OtherHeldOutData_baselinesOnTrainingData_areTheSame) {
+  const auto report_of = [&](std::uint32_t held_out) {
+    const fs::path folder = folder_.path() / std::to_string(held_out);
+    write_tiny_store(folder / "store", {.held_out = held_out});
+    RunConfig config = config_of(folder / "store");
+    config.train.steps = 1;
+    run_solo(config, folder / "run");
+    return evaluate({.run = folder / "run", .threads = 1}, *dist::make_solo(), core::Log());
+  };
+  const EvaluationReport one = report_of(1000);
+  const EvaluationReport other = report_of(2000);
+  ASSERT_EQ(one.populations.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const Population& a = one.populations[i];
+    const Population& b = other.populations[i];
+    const bool dna_same = a.unique.baselines == b.unique.baselines;
+    EXPECT_EQ(dna_same, a.seen_regions) << "chrB's bases differ, chrA's do not";
+    const bool states_same = a.states.baseline_nats == b.states.baseline_nats;
+    EXPECT_EQ(states_same, a.seen_regions && a.seen_cells);
+  }
+}
+
 /// Mean nats of a copier: half its belief on the token it is shown, half on the unigram; where it
 /// is shown no k-mer, the unigram alone. Returned beside the unigram's own.
 std::pair<double, double> copier_and_unigram(const RunConfig& config, const data::Store& store,
@@ -170,6 +194,14 @@ std::pair<double, double> copier_and_unigram(const RunConfig& config, const data
     }
   }
   return {copier, base};
+}
+
+TEST(EvaluationMasks, anyTreatmentOfRepeats_countsThemInFull) {
+  kernels::MaskSpec masks;
+  masks.repeats = kernels::Repeats::exclude;
+  EXPECT_EQ(evaluation_masks(masks).repeats, kernels::Repeats::keep);
+  masks.repeats = kernels::Repeats::downweight;
+  EXPECT_EQ(evaluation_masks(masks).weight_in_repeats(), 1.0F);
 }
 
 TEST_F(Evaluate, ModelThatCopiesWhatItSees_doesNotBeatTheUnigram) {

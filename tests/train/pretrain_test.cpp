@@ -286,6 +286,64 @@ TEST_F(Pretrain, RunFolderInUse_isRefusedWithoutTouchingIt) {
   EXPECT_FALSE(fs::exists(run("a") / "metrics.csv"));
 }
 
+/// DNA loss and gradient norm of the first step, with the given treatment of repeats.
+std::pair<double, double> first_step(RunConfig config, kernels::Repeats repeats, float weight,
+                                     const fs::path& out, int ranks = 1) {
+  config.train.steps = 1;
+  config.state_weight = 0.0;
+  config.masks.state_rate = 0.0F;
+  config.masks.repeats = repeats;
+  config.masks.repeat_weight = weight;
+  run_on_threads(ranks, config, out);
+  return {metrics_column(out, kDnaLossColumn).at(0), metrics_column(out, kNormColumn).at(0)};
+}
+
+// With weight w the loss is (a + w b) / (1 + w c), for some a, b, c: three weights give them, a
+// fourth tests them.
+TEST_F(Pretrain, DownweightedRepeats_lossIsTheWeightedMean) {
+  const fs::path store = run("repeats");
+  write_tiny_store(store, {.repeat_bp = 60, .repeat_period_bp = 100});
+  const auto loss = [&](float weight, int ranks = 1) {
+    return first_step(tiny_config(store), kernels::Repeats::downweight, weight,
+                      run("w" + std::to_string(weight) + "-" + std::to_string(ranks)), ranks)
+        .first;
+  };
+  const double one = loss(1.0F);
+  const double half = loss(0.5F);
+  const double eighth = loss(0.125F);
+  const double fourth = loss(0.25F);
+  EXPECT_EQ(one, first_step(tiny_config(store), kernels::Repeats::keep, 0.1F, run("keep")).first);
+  EXPECT_NE(one, half);
+  // a + w b - w c L = L for each weight w and its loss L; elimination from the first three.
+  const double p = (one - half) / 0.5;  // b - c (one - half / 2) / (1 / 2) and so on
+  const double q = (half - eighth) / 0.375;
+  const double u = (one - 0.5 * half) / 0.5;
+  const double v = (0.5 * half - 0.125 * eighth) / 0.375;
+  const double c = (p - q) / (v - u);
+  const double b = p + c * u;
+  const double a = one * (1.0 + c) - b;
+  EXPECT_GT(c, 0.5) << "60 % of the bases lie in repeats";
+  EXPECT_LT(c, 4.0);
+  EXPECT_NEAR(fourth, (a + 0.25 * b) / (1.0 + 0.25 * c), 2e-5);
+  EXPECT_NEAR(loss(0.25F, 2), fourth, 1e-6) << "over ranks";
+}
+
+// A weight that all targets share leaves both loss and gradient as they are.
+TEST_F(Pretrain, DownweightedRepeats_wholeGenome_changeNothing) {
+  const fs::path store = run("repeats");
+  write_tiny_store(store, {.repeat_bp = 100, .repeat_period_bp = 100});
+  const auto [loss, norm] =
+      first_step(tiny_config(store), kernels::Repeats::keep, 0.1F, run("keep"));
+  const auto [lighter, lighter_norm] =
+      first_step(tiny_config(store), kernels::Repeats::downweight, 0.1F, run("lighter"), 2);
+  EXPECT_NEAR(lighter, loss, 1e-5 * loss);
+  EXPECT_NEAR(lighter_norm, norm, 1e-4 * norm);
+  const auto [none, none_norm] =
+      first_step(tiny_config(store), kernels::Repeats::exclude, 0.1F, run("none"));
+  EXPECT_EQ(none, 0.0) << "without targets the loss is 0";
+  EXPECT_EQ(none_norm, 0.0);
+}
+
 TEST_F(Pretrain, OneObjective_trainsAlone) {
   for (const bool dna : {true, false}) {
     RunConfig c = config();

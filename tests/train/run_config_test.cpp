@@ -70,9 +70,29 @@ TEST(RunConfig_wrongCombinations_areRefused, oneByOne) {
            "[optimizer]\nlearning_rate = 1e-5\n[schedule]\nmin_learning_rate = 1e-4\n",
            "[schedule]\nkind = \"step\"\n",
            "[train]\nstepz = 5\n",
+           "[mask]\nrepeats = \"drop\"\n",
+           "[mask]\nrepeat_weight = 0\n",
+           "[mask]\nrepeat_weight = 1.5\n",
        }) {
     EXPECT_NE(error_of(text), "accepted") << text;
   }
+}
+
+TEST(RunConfig_dataAndRepeats_reachTheirFields, andHaveDefaults) {
+  const RunConfig defaults = read("");
+  EXPECT_EQ(defaults.min_acgt, 0.5);
+  EXPECT_EQ(defaults.cells_per_window, 0);
+  EXPECT_EQ(defaults.masks.repeats, kernels::Repeats::keep);
+  EXPECT_EQ(defaults.masks.weight_in_repeats(), 1.0F);
+  core::Config text = core::Config::from_text(
+      "[data]\nstore = \"s\"\nmin_acgt = 0.9\ncells_per_window = 4\n"
+      "[mask]\nrepeats = \"downweight\"\nrepeat_weight = 0.25\n",
+      "run.toml");
+  const RunConfig config = read_run_config(text);
+  EXPECT_EQ(config.min_acgt, 0.9);
+  EXPECT_EQ(config.cells_per_window, 4);
+  EXPECT_EQ(config.masks.repeats, kernels::Repeats::downweight);
+  EXPECT_EQ(config.masks.weight_in_repeats(), 0.25F);
 }
 
 TEST(CheckRanks_sixMicroBatches_namesTheDivisors, unlessTheyDivide) {
@@ -102,6 +122,33 @@ TEST(CheckSame_changedSetting_namesKeyAndBothValues, butNotCadences) {
     EXPECT_NE(message.find("train.seed was 3"), std::string::npos) << message;
     EXPECT_NE(message.find("is 4 now"), std::string::npos) << message;
   }
+}
+
+Identity without_young_keys(Identity identity) {
+  std::erase_if(identity, [](const auto& entry) {
+    return entry.first.starts_with("data.") || entry.first.starts_with("mask.repeat");
+  });
+  return identity;
+}
+
+TEST(CheckSame_checkpointWithoutYoungKeys_isResumed, whereTheyChangeNothing) {
+  RunConfig config = read("");
+  config.min_acgt = 0.0;  // as the trainer says for stores without windows full of N
+  const Identity old = without_young_keys(identity_of(config));
+  EXPECT_EQ(old.size() + 4, identity_of(config).size());
+  check_same(old, identity_of(config));
+  config.masks.repeat_weight = 0.7F;
+  check_same(old, identity_of(config));  // nobody reads it
+  for (const auto change : {0, 1, 2}) {
+    RunConfig now = config;
+    if (change == 0) now.min_acgt = 0.5;
+    if (change == 1) now.cells_per_window = 2;
+    if (change == 2) now.masks.repeats = kernels::Repeats::exclude;
+    EXPECT_THROW(check_same(old, identity_of(now)), core::ConfigError) << change;
+  }
+  Identity newer = identity_of(config);
+  newer.emplace_back("mask.of_the_future", "1");
+  EXPECT_THROW(check_same(newer, identity_of(config)), core::ConfigError);
 }
 
 }  // namespace

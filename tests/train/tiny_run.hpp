@@ -50,19 +50,32 @@ inline std::uint32_t tiny_draw(std::uint32_t what, std::size_t i, std::uint32_t 
   return core::uniform_below(word[0], below);
 }
 
+/// What tests change about the tiny store.
+struct TinyStore {
+  std::uint32_t held_out = 0;  ///< another one: chrB has other bases, chrB and cell c other states
+  std::size_t repeat_bp = 0;   ///< soft-masked bases at the start of each `repeat_period_bp`
+  std::size_t repeat_period_bp = 100;
+};
+
 /// Bases that follow their predecessor three times in four; states in runs of four bins.
 inline data::Shard write_tiny_shard(const fs::path& folder, std::uint32_t contig,
-                                    std::int64_t length_bp) {
+                                    std::int64_t length_bp, const TinyStore& what = {}) {
+  const std::uint32_t draws = contig == 0 ? 0 : what.held_out;
   std::vector<std::uint8_t> bases(static_cast<std::size_t>(length_bp));
   for (std::size_t i = 1; i < bases.size(); ++i) {
-    const bool follows = tiny_draw(2 * contig, i, 4) > 0;
+    const bool follows = tiny_draw(2 * contig + draws, i, 4) > 0;
     bases[i] = static_cast<std::uint8_t>(follows ? (bases[i - 1] + 1U) % 4U
-                                                 : tiny_draw(2 * contig + 1, i, 4));
+                                                 : tiny_draw(2 * contig + 1 + draws, i, 4));
+  }
+  for (std::size_t i = 0; i < bases.size(); ++i) {
+    if (i % what.repeat_period_bp < what.repeat_bp) bases[i] |= core::kSoftMasked;
   }
   const auto bins = static_cast<std::size_t>((length_bp + kTinyBinBp - 1) / kTinyBinBp);
   std::vector<std::uint8_t> states(bins * kTinyCells);
   for (std::size_t i = 0; i < states.size(); ++i) {
-    states[i] = static_cast<std::uint8_t>(tiny_draw(100 + contig, i / 4, kTinyStates + 1));
+    const std::uint32_t of_cell = i >= 2 * bins ? what.held_out : draws;
+    states[i] =
+        static_cast<std::uint8_t>(tiny_draw(100 + contig + of_cell, i / 4, kTinyStates + 1));
   }
   const std::string name = contig == 0 ? "chrA" : "chrB";
   data::Shard shard =
@@ -77,7 +90,7 @@ inline data::Shard write_tiny_shard(const fs::path& folder, std::uint32_t contig
 }
 
 /// chrA for training, chrB for validation; cells a and b for training, c for validation.
-inline void write_tiny_store(const fs::path& folder) {
+inline void write_tiny_store(const fs::path& folder, const TinyStore& what = {}) {
   constexpr std::int64_t kLengths[2] = {40000, 6000};
   fs::create_directories(folder);
   data::Manifest manifest;
@@ -85,17 +98,17 @@ inline void write_tiny_store(const fs::path& folder) {
   manifest.program = "test";
   manifest.bin_bp = kTinyBinBp;
   for (std::uint32_t contig = 0; contig < 2; ++contig) {
-    manifest.shards.push_back(write_tiny_shard(folder, contig, kLengths[contig]));
+    manifest.shards.push_back(write_tiny_shard(folder, contig, kLengths[contig], what));
     manifest.contigs.push_back(
-        {contig == 0 ? "chrA" : "chrB", kLengths[contig], kLengths[contig], 0, 0, ""});
+        {contig == 0 ? "chrA" : "chrB", kLengths[contig], kLengths[contig], 0, 0, "", ""});
     const auto index = static_cast<std::int32_t>(contig);
     manifest.regions[contig] = {{index, 0, kLengths[contig]}};
   }
-  manifest.cells = {{"a", "A", data::Split::train, "", ""},
-                    {"b", "B", data::Split::train, "", ""},
-                    {"c", "C", data::Split::valid, "", ""}};
+  manifest.cells = {{"a", "A", data::Split::train, "", "", ""},
+                    {"b", "B", data::Split::train, "", "", ""},
+                    {"c", "C", data::Split::valid, "", "", ""}};
   for (std::int32_t state = 1; state <= kTinyStates; ++state)
-    manifest.states.push_back({state, ""});
+    manifest.states.push_back({state, "", ""});
   core::write_durably(folder / data::kManifestName, std::string_view(data::to_json(manifest)));
 }
 
@@ -164,6 +177,8 @@ inline std::vector<double> metrics_column(const fs::path& run, std::size_t colum
 }
 inline constexpr std::size_t kStepColumn = 0;
 inline constexpr std::size_t kLossColumn = 5;
+inline constexpr std::size_t kDnaLossColumn = 6;
+inline constexpr std::size_t kNormColumn = 9;
 inline constexpr std::size_t kSkippedColumn = 10;
 
 /// Flips one bit of a byte of a file; twice restores it.
