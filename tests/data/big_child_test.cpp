@@ -61,7 +61,7 @@ class Big_child : public testing::Test {
 };
 
 TEST_F(Big_child, wholeOutput_isRead) {
-  const std::string text = std::string(kHead) + "printf '2\\t0\\t500\\t1.5\\n\\tend\\t1\\n'";
+  const std::string text = std::string(kHead) + "printf '2\\t0\\t500\\t1.5\\n\\tend\\t1\\t2\\n'";
   const std::vector<std::string> expected = {"2\t0\t500\t1.5"};
   EXPECT_EQ(records_of(bundled("test.bw"), script(text)), expected);
   expect_no_child();
@@ -99,7 +99,7 @@ TEST_F(Big_child, thatFloodsItsErrors_isEndedAtTheLimit) {
 
 TEST_F(Big_child, thatSaysMuchOnStderr_isReadAllTheSame) {
   const std::string text = std::string("yes oops | head -c 1000000 >&2\n") + kHead +
-                           "yes oops | head -c 1000000 >&2\nprintf '\\tend\\t0\\n'";
+                           "yes oops | head -c 1000000 >&2\nprintf '\\tend\\t0\\t2\\n'";
   EXPECT_TRUE(records_of(bundled("test.bw"), script(text)).empty());
 }
 
@@ -124,19 +124,22 @@ TEST_F(Big_child, recordsThatCannotBe_areRefused) {
   for (const char* record : {"3\\t0\\t1\\t2", "1\\t-1\\t1\\t2", "1\\t5\\t5\\t2", "1\\t5\\t4\\t2",
                              "1\\t0\\t1001\\t2", "2\\t0\\t501\\t2", "1\\t0\\t1\\tx", "1\\t0\\t1",
                              "1\\t0x1\\t2\\t3", "1", "", "1\\t0\\t99999999999999999999\\t1"}) {
-    expect_refused(std::string(kHead) + "printf '1\\t0\\t1\\t2\\n" + record + "\\n\\tend\\t2\\n'",
-                   {"after record 1"});
+    expect_refused(
+        std::string(kHead) + "printf '1\\t0\\t1\\t2\\n" + record + "\\n\\tend\\t2\\t2\\n'",
+        {"after record 1"});
   }
 }
 
 TEST_F(Big_child, endThatCannotBe_isRefused) {
   const auto with_end = [](const char* end) { return std::string(kHead) + "printf '" + end + "'"; };
-  expect_refused(with_end("\\tend\\t1\\n"), {"an end after 0 records"});
-  expect_refused(with_end("\\tend\\tx\\n"), {"an end after 0 records"});
-  expect_refused(with_end("\\tend\\t0\\nmore"), {"nothing more"});
-  expect_refused(with_end("\\tend\\t0\\n") + "; sleep 0.1; printf more", {"nothing more"});
-  expect_refused(with_end("\\tend\\t0\\n") + "; exit 1", {"exit status 1"});
-  expect_refused(with_end("\\tend\\t0\\n") + "; kill -SEGV $$", {"signal 11"});
+  expect_refused(with_end("\\tend\\t1\\t2\\n"), {"an end after 0 records"});
+  expect_refused(with_end("\\tend\\t0\\n"), {"an end after 0 records"});
+  expect_refused(with_end("\\tend\\t0\\t3\\n"), {"should hold 2 data blocks but 3"});
+  expect_refused(with_end("\\tend\\tx\\t2\\n"), {"an end after 0 records"});
+  expect_refused(with_end("\\tend\\t0\\t2\\nmore"), {"nothing more"});
+  expect_refused(with_end("\\tend\\t0\\t2\\n") + "; sleep 0.1; printf more", {"nothing more"});
+  expect_refused(with_end("\\tend\\t0\\t2\\n") + "; exit 1", {"exit status 1"});
+  expect_refused(with_end("\\tend\\t0\\t2\\n") + "; kill -SEGV $$", {"signal 11"});
 }
 
 TEST_F(Big_child, thatIsNotThere_isMissing) {
@@ -164,7 +167,7 @@ TEST_F(Big_child, ofAFileDroppedHalfway_isGone) {
 
 // The time that a reader of slow mind takes is its own.
 TEST_F(Big_child, timeBetweenOurCalls_isNotCounted) {
-  BigFileLimits limits = script(std::string(kHead) + "printf '1\\t0\\t1\\t2\\n\\tend\\t1\\n'");
+  BigFileLimits limits = script(std::string(kHead) + "printf '1\\t0\\t1\\t2\\n\\tend\\t1\\t2\\n'");
   limits.seconds = 1;
   BigFile file(bundled("test.bw"), limits);
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));
@@ -181,7 +184,7 @@ TEST_F(Big_child, waitingThatASignalInterrupts_goesOn) {
   ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
   const std::string text = std::string(kHead) +
                            "for i in 1 2 3 4 5; do kill -USR1 $PPID; sleep 0.02; done\n" +
-                           "printf '1\\t0\\t1\\t2\\n\\tend\\t1\\n'; kill -USR1 $PPID";
+                           "printf '1\\t0\\t1\\t2\\n\\tend\\t1\\t2\\n'; kill -USR1 $PPID";
   EXPECT_EQ(records_of(bundled("test.bw"), script(text)).size(), 1U);
   (void)sigaction(SIGUSR1, &before, nullptr);
 }

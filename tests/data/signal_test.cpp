@@ -102,7 +102,7 @@ class Values : public testing::Test {
     const auto path = folder_.write("reader",
                                     "#!/bin/sh\ncat <<'END'\nepitrain-bigfile 1\tbigwig\t1\n"
                                     "1\t30\n" +
-                                        records + "\tend\t" + std::to_string(count) + "\nEND\n");
+                                        records + "\tend\t" + std::to_string(count) + "\t2\nEND\n");
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
     return {.reader = path, .seconds = 20};
   }
@@ -144,7 +144,7 @@ TEST(Signal, pyBigWig_agreesOnEveryRecordAndMean) {
   const auto agrees = [&](const std::string& name, const std::string& bin_bp) {
     const std::string command = python + " '" + script + "' '" + bundled(name).string() + "' '" +
                                 folder.path().string() + "' " + bin_bp;
-    return std::system((command + " 2>&1").c_str()) == 0;
+    return std::system((command + " 2>/dev/null").c_str()) == 0;
   };
   for (const char* name : {"test.bigBed", "itemRgb.bb", "chr17.22.10000-21000.bb", "simple17unc.bb",
                            "test.bw", "genomation_test.bw", "to_the_end.bw"}) {

@@ -96,6 +96,8 @@ struct BigFile::Child {
   void read_contigs();
   void check_record(std::string_view line);
   void finish(std::string_view mark);
+  void expect_count(std::string_view what, std::optional<std::uint64_t> stated,
+                    std::uint64_t found) const;
   [[noreturn]] void fail(const std::string& what) const {
     throw core::InputError(fmt::format("{}: {}", name, what));
   }
@@ -112,7 +114,7 @@ struct BigFile::Child {
   std::vector<ContigSize> contigs;
   std::map<std::string, std::size_t, std::less<>> index;
   std::size_t current = 0;  ///< the contig of the record given last
-  std::int64_t records = 0;
+  std::uint64_t records = 0;
   bool done = false;
 };
 
@@ -221,12 +223,22 @@ void BigFile::Child::check_record(std::string_view line) {
   if (header.kind == BigKind::bigwig && !number<float>(rest)) fail_garbage(line, "a value");
 }
 
+// What an index hides leaves no trace but the counts that the file states elsewhere.
+void BigFile::Child::expect_count(std::string_view what, std::optional<std::uint64_t> stated,
+                                  std::uint64_t found) const {
+  if (!stated || *stated == found) return;
+  fail(fmt::format("it should hold {} {} but {} were found: its index is damaged; fetch it again",
+                   *stated, what, found));
+}
+
 // A status that another part of the process took away is no reason to refuse: the mark is printed
 // last, and only about a whole file.
 void BigFile::Child::finish(std::string_view mark) {
   std::string_view rest = mark;
   rest.remove_prefix(kBigEndMark.size());
-  if (number<std::int64_t>(rest) != records) {
+  const auto counted = number<std::uint64_t>(next_column(rest));
+  const auto blocks = number<std::uint64_t>(rest);
+  if (counted != records || !blocks) {
     fail_garbage(mark, fmt::format("an end after {} records", records));
   }
   if (!unread.empty()) fail_garbage(unread, "nothing more");
@@ -238,12 +250,8 @@ void BigFile::Child::finish(std::string_view mark) {
   if (!end) fail_at_limit();
   const bool unknown = !end->status && !end->signal;
   if (!unknown && end->status != 0) fail_ended(*end);
-  if (header.records && *header.records != records) {
-    fail(
-        fmt::format("it should hold {} records but {} were found: its index is damaged; fetch it "
-                    "again",
-                    *header.records, records));
-  }
+  expect_count("records", header.records, records);
+  expect_count("data blocks", header.blocks, *blocks);
   done = true;
 }
 

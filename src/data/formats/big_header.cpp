@@ -133,7 +133,7 @@ BigHeader read_big_header(const std::filesystem::path& path) {
   Pieces file(path);
   if (file.size() < sizeof(std::uint32_t)) file.fail("neither bigBed nor bigWig: too short");
   const auto magic = file.at<std::uint32_t>(0);
-  BigHeader header{kind_of(magic), std::nullopt};
+  BigHeader header{kind_of(magic), std::nullopt, std::nullopt};
   if (header.kind == BigKind::none) file.fail("neither bigBed nor bigWig");
   if (magic != kBigBedMagic && magic != kBigWigMagic) {
     file.fail("written by a computer of the other byte order; write it anew on one like this");
@@ -142,10 +142,12 @@ BigHeader read_big_header(const std::filesystem::path& path) {
   expect_places(file);
   expect_zooms(file);
   expect_index(file);
-  if (header.kind == BigKind::bigbed) {
-    const auto count = file.at<std::uint64_t>(file.at<std::uint64_t>(16));
-    header.records = static_cast<std::int64_t>(count);
-  }
+  const auto blocks = file.at<std::uint64_t>(file.at<std::uint64_t>(24) + 8);
+  const auto count = file.at<std::uint64_t>(file.at<std::uint64_t>(16));
+  // Some writers leave the count of records empty or put the number of blocks there. A block of a
+  // bigWig lies in one contig, so that all are seen once; one of a bigBed may lie in several.
+  if (header.kind == BigKind::bigwig) header.blocks = blocks;
+  if (header.kind == BigKind::bigbed && count != 0 && count != blocks) header.records = count;
   return header;
 }
 

@@ -12,7 +12,8 @@ namespace epi::data {
 
 struct BigHeader {
   BigKind kind = BigKind::none;
-  std::optional<std::int64_t> records;  ///< how many the file says it holds; bigBed only
+  std::optional<std::uint64_t> records;  ///< how many the file says it holds; bigBed only
+  std::optional<std::uint64_t> blocks;   ///< how many data blocks its index has; bigWig only
 };
 
 /// Reads the header and compares every offset in it, and the end of the data that the index states,

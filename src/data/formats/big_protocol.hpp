@@ -8,7 +8,7 @@
 //   contig  NAME TAB LENGTH LF
 //   record  NAME TAB START TAB END [TAB REST] LF      bigBed; REST is the columns from the fourth
 //           NAME TAB START TAB END TAB VALUE LF       bigWig; VALUE gives the same float again
-//   mark    TAB "end" TAB number-of-records LF        nothing follows
+//   mark    TAB "end" TAB number-of-records TAB number-of-blocks LF      nothing follows
 //   stderr  one line when the exit status is not 0
 //   exit    0 whole; else one of the statuses below. By a signal: kBigMemorySignal as below,
 //   SIGXCPU
