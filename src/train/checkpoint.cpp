@@ -110,6 +110,13 @@ Json write_optimizer(const fs::path& path, const TrainingBlocks& blocks) {
   return file_entry(file);
 }
 
+Json write_store(const fs::path& path, const std::string& text) {
+  OutputFile file(path);
+  file.append(std::as_bytes(std::span(text)));
+  file.finish();
+  return file_entry(file);
+}
+
 Json tensor_table(const model::ParameterTable& table) {
   Json rows = Json::array();
   for (const model::Parameter& p : table.parameters()) {
@@ -234,6 +241,9 @@ void write_files(const fs::path& folder, const CheckpointNote& note,
   Json manifest = manifest_of(note, table);
   manifest["files"] = {{kModelFile, write_model(folder / kModelFile, table, blocks.parameters)},
                        {kOptimizerFile, write_optimizer(folder / kOptimizerFile, blocks)}};
+  if (!note.store_manifest.empty()) {
+    manifest["files"][kStoreFile] = write_store(folder / kStoreFile, note.store_manifest);
+  }
   write_manifest(folder / kManifestFile, std::move(manifest));
   core::sync_path(folder);
 }
@@ -266,10 +276,17 @@ Checkpoint open_checkpoint(const fs::path& folder) {
   const fs::path path = folder / kManifestFile;
   const std::string file = path.string();
   const Json manifest = read_manifest(path);
-  Checkpoint checkpoint{folder, note_from(manifest, file)};
+  Checkpoint checkpoint{folder, note_from(manifest, file), {}};
   const Json files = json_value<Json>(manifest, "files", file);
   for (const char* name : {kModelFile, kOptimizerFile}) {
-    check_file(folder / name, json_value<Json>(files, name, file));
+    if (!files.contains(name)) throw FormatError(fmt::format("{}: lists no {}", file, name));
+  }
+  for (const auto& [name, entry] : files.items()) {
+    if (fs::path(name).filename() != name) {
+      throw FormatError(fmt::format("{}: lists '{}', which is no name of a file", file, name));
+    }
+    check_file(folder / name, entry);
+    checkpoint.files.push_back(name);
   }
   return checkpoint;
 }

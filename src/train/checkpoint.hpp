@@ -29,9 +29,13 @@ struct CheckpointNote {
   std::uint64_t seed = 0;
   int world_size = 1;
   std::string store_fingerprint;  ///< digest of the store's manifest
-  std::string config;             ///< resolved configuration, TOML
-  Identity identity;              ///< see identity_of
+  std::string store_manifest;  ///< its text, for the checkpoint's store.json; read by training_set
+  std::string config;          ///< resolved configuration, TOML
+  Identity identity;           ///< see identity_of
 };
+
+/// The file of a checkpoint that holds CheckpointNote::store_manifest; early ones lack it.
+inline constexpr const char* kStoreFile = "store.json";
 
 /// The flat blocks of a run, f32 host memory, laid out by `table`.
 struct TrainingBlocks {
@@ -42,6 +46,7 @@ struct TrainingBlocks {
 struct Checkpoint {
   std::filesystem::path path;
   CheckpointNote note;
+  std::vector<std::string> files;  ///< that the manifest lists
 };
 
 /// A folder that looks like a checkpoint but is not one, and why.
@@ -62,7 +67,7 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints,
                                        const model::ParameterTable& table,
                                        const TrainingBlocks& blocks);
 
-/// Reads a manifest and checks every file against it. FormatError or MissingError name the file.
+/// Reads a manifest and checks every file that it lists. FormatError or MissingError name the file.
 [[nodiscard]] Checkpoint open_checkpoint(const std::filesystem::path& folder);
 
 /// The newest valid checkpoint of RUN/checkpoints; nothing when the folder does not exist.

@@ -11,6 +11,7 @@
 
 #include "core/files.hpp"
 #include "core/version.hpp"
+#include "data/shard.hpp"
 #include "train/checkpoint.hpp"
 #include "train/metrics.hpp"
 #include "train/run_data.hpp"
@@ -325,6 +326,7 @@ CheckpointNote Run::note() const {
   note.seed = config_.train.seed;
   note.world_size = world_.size();
   note.store_fingerprint = data_->store.manifest().digest;
+  note.store_manifest = data::to_json(data_->store.manifest());
   note.config = config_.resolved;
   note.identity = identity();
   return note;
