@@ -52,6 +52,7 @@ int run(int argc, char** argv, Session& session) {
   add_verify(app, chosen);
   add_pretrain(app, chosen);
   add_evaluate(app, chosen);
+  add_leak(app, chosen);
   add_bench(app, chosen);
   try {
     app.parse(argc, argv);

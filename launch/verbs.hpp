@@ -22,6 +22,8 @@ void add_verify(CLI::App& app, Verb& chosen);
 void add_pretrain(CLI::App& app, Verb& chosen);
 /// Scores a checkpoint beside the baselines.
 void add_evaluate(CLI::App& app, Verb& chosen);
+/// What a training set shares with data to judge by.
+void add_leak(CLI::App& app, Verb& chosen);
 /// How fast a training step is on this machine.
 void add_bench(CLI::App& app, Verb& chosen);
 
