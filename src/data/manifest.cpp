@@ -25,6 +25,7 @@ constexpr std::int32_t kVersion = 2;  // written; older ones are read
 constexpr std::int32_t kWithAssembly =
     2;  // first version with assembly, inputs, md5, group, weight, colour
 constexpr std::size_t kMaxStates = 254;  // codes are bytes, 0 is missing, S+1 is masked
+constexpr std::int64_t kFarthestBp = std::int64_t{1} << 40U;  // sums of places stay whole numbers
 constexpr std::array kSplits{Split::train, Split::valid, Split::test};
 
 /// One JSON object being read; every key must be asked for, none may be left.
@@ -60,6 +61,10 @@ class Object {
   [[nodiscard]] std::int32_t small(const char* key, std::int32_t lowest = 0) {
     return static_cast<std::int32_t>(
         integer(key, lowest, std::numeric_limits<std::int32_t>::max()));
+  }
+  /// A place or a length on a contig.
+  [[nodiscard]] std::int64_t bases(const char* key, std::int64_t lowest = 0) {
+    return integer(key, lowest, kFarthestBp);
   }
   [[nodiscard]] const Json& list(const char* key) {
     const Json& value = at(key);
@@ -99,10 +104,10 @@ std::vector<Item> read_list(Object& parent, const char* key, const Read& read) {
 
 Contig read_contig(Object& object, std::int32_t version) {
   return {object.text("name"),
-          object.integer("length_bp", 1),
-          object.integer("acgt_bp"),
-          object.integer("soft_masked_bp"),
-          object.integer("iupac_bp"),
+          object.bases("length_bp", 1),
+          object.bases("acgt_bp"),
+          object.bases("soft_masked_bp"),
+          object.bases("iupac_bp"),
           object.text("digest"),
           version < kWithAssembly ? std::string() : object.text("md5")};
 }
@@ -150,8 +155,8 @@ Shard read_shard(Object& object) {
   Shard shard;
   shard.file = object.text("file");
   shard.contig = object.small("contig");
-  shard.start_bp = object.integer("start_bp");
-  shard.length_bp = object.integer("length_bp", 1);
+  shard.start_bp = object.bases("start_bp");
+  shard.length_bp = object.bases("length_bp", 1);
   shard.bytes = object.integer("bytes", 1);
   shard.digest = object.text("digest");
   shard.bases_digest = object.text("bases_digest");
@@ -163,7 +168,7 @@ Shard read_shard(Object& object) {
 }
 
 Interval read_region(Object& object) {
-  return {object.small("contig"), object.integer("start_bp"), object.integer("end_bp", 1)};
+  return {object.small("contig"), object.bases("start_bp"), object.bases("end_bp", 1)};
 }
 
 /// Names must tell things apart: cell types by id, contigs by name.
@@ -342,6 +347,11 @@ std::string print(const Json& json) {
 }
 
 Json parse(const std::string& text, const std::string& file) {
+  // The library would take a zero byte for the end and leave what follows unread.
+  if (const std::size_t at = text.find('\0'); at != std::string::npos) {
+    throw core::FormatError(
+        fmt::format("{}: not JSON: a zero byte at byte {}; the file is damaged", file, at));
+  }
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::exception& error) {
@@ -377,7 +387,7 @@ Manifest manifest_from_json(const std::string& text, const std::string& file_nam
   manifest.program = object.text("program");
   manifest.command = object.text("command");
   manifest.bin_bp = object.small("bin_bp", 1);
-  manifest.guard_bp = object.integer("guard_bp");
+  manifest.guard_bp = object.bases("guard_bp");
   if (manifest.version >= kWithAssembly) {
     manifest.assembly = object.text("assembly");
     manifest.inputs = read_list<StoreInput>(object, "inputs", read_input);

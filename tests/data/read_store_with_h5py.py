@@ -12,7 +12,7 @@ import numpy
 
 folder = pathlib.Path(sys.argv[1])
 manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-assert manifest["format"] == "epitrain store" and manifest["version"] == 1
+assert manifest["format"] == "epitrain store" and manifest["version"] in (1, 2)
 bin_bp = manifest["bin_bp"]
 cells = len(manifest["cells"])
 assert len(manifest["shards"]) > 0

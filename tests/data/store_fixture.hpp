@@ -70,16 +70,21 @@ inline ShardContent as_shard(const Content& content, const std::string& contig,
 /// its end behind a guard of 1,000 bp, test on chrB.
 inline Manifest write_store(const std::filesystem::path& folder, unsigned seed = 1) {
   Manifest manifest;
-  manifest.version = 1;
+  manifest.version = 2;
   manifest.program = "test";
   manifest.command = "test --with \"quotes\" and \xc3\xa9";
   manifest.bin_bp = kBinBp;
   manifest.guard_bp = 1000;
-  manifest.contigs = {{"chrA", 9001, 7000, 3500, 2, "a"}, {"chrB", 4321, 3400, 1700, 0, "b"}};
-  manifest.cells = {{"E001", "one", Split::train, "one.bed", "1"},
-                    {"E002", "two", Split::train, "two.bed", "2"},
-                    {"E003", "three", Split::test, "three.bed", "3"}};
-  for (int s = 1; s <= kNumStates; ++s) manifest.states.push_back({s, fmt::format("S{}", s)});
+  manifest.assembly = "";
+  manifest.inputs = {{"--genome", "genome.fa", "c"}, {"--blacklist", "black list.bed", "d"}};
+  manifest.contigs = {{"chrA", 9001, 7000, 3500, 2, "a", "m1"},
+                      {"chrB", 4321, 3400, 1700, 0, "b", "m2"}};
+  manifest.cells = {{"E001", "one", Split::train, "one.bed", "1", "Blood", 1.0},
+                    {"E002", "two", Split::train, "two.bed", "2", "Blood", 0.5},
+                    {"E003", "three", Split::test, "three.bed", "3", "", 2.25}};
+  for (int s = 1; s <= kNumStates; ++s) {
+    manifest.states.push_back({s, fmt::format("S{}", s), s == 1 ? "255,0,0" : ""});
+  }
   manifest.regions[0] = {{0, 0, 6500}};
   manifest.regions[1] = {{0, 7500, 9001}};
   manifest.regions[2] = {{1, 100, 4321}};

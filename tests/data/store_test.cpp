@@ -31,11 +31,13 @@ std::string complaint(const std::string& text) {
 
 Manifest small_manifest() {
   Manifest manifest;
-  manifest.version = 1;
+  manifest.version = 2;
   manifest.bin_bp = 200;
-  manifest.contigs = {{"chrA", 1000, 1000, 0, 0, "d"}, {"chrB", 500, 1, 2, 3, "e"}};
-  manifest.cells = {{"E1", "one", Split::valid, "path", "f"}};
-  manifest.states = {{1, "TssA"}, {7, ""}};
+  manifest.assembly = "hg19";
+  manifest.inputs = {{"--genome", "g.fa", "j"}};
+  manifest.contigs = {{"chrA", 1000, 1000, 0, 0, "d", "k"}, {"chrB", 500, 1, 2, 3, "e", "l"}};
+  manifest.cells = {{"E1", "one", Split::valid, "path", "f", "Blood", 0.75}};
+  manifest.states = {{1, "TssA", "255,0,0"}, {7, "", ""}};
   manifest.regions[0] = {{0, 0, 400}, {0, 600, 1000}, {1, 5, 10}};
   manifest.shards = {{"a.h5", 0, 200, 800, 99, "g", "h", "i"}};
   return manifest;
@@ -48,6 +50,11 @@ TEST(Manifest_test, Text_andBack_isTheSame) {
   EXPECT_EQ(to_json(out), text);
   EXPECT_EQ(out.contigs[1].iupac_bp, 3);
   EXPECT_EQ(out.cells[0].split, Split::valid);
+  EXPECT_EQ(out.cells[0].group, "Blood");
+  EXPECT_EQ(out.cells[0].weight, 0.75);
+  EXPECT_EQ(out.contigs[0].md5, "k");
+  EXPECT_EQ(out.states[0].colour, "255,0,0");
+  EXPECT_EQ(out.inputs.at(0).path, "g.fa");
   EXPECT_EQ(out.states[1].number, 7);
   EXPECT_EQ(out.regions[0], in.regions[0]);
   EXPECT_TRUE(out.regions[1].empty());
@@ -94,7 +101,10 @@ TEST(Manifest_test, WrongKeys_areNamed) {
   const auto names = [](const std::string& message, const std::string& part) {
     return message.find(part) != std::string::npos && message.find("m.json") == 0;
   };
-  EXPECT_PRED2(names, replaced("\"version\": 1", "\"version\": 2"), "version 1 expected, 2 found");
+  EXPECT_PRED2(names, replaced("\"version\": 2", "\"version\": 3"),
+               "version 1 to 2 expected, 3 found");
+  EXPECT_PRED2(names, replaced("\"version\": 2", "\"version\": 1"), "unknown key");
+  EXPECT_PRED2(names, replaced("\"weight\": 0.75", "\"weight\": 0"), "cells[0]: key weight");
   EXPECT_PRED2(names, replaced("epitrain store", "other store"), "key format");
   EXPECT_PRED2(names, replaced("\"guard_bp\"", "\"guard\""), "key guard_bp is missing");
   EXPECT_PRED2(names, replaced("\"guard_bp\"", "\"new\": 1,\n \"guard_bp\""), "unknown key new");
