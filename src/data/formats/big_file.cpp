@@ -162,7 +162,7 @@ void BigFile::Child::fail_ended(const ChildEnd& end) const {
 // Moves what is left of a line to the buffer's start and reads more behind it.
 void BigFile::Child::fill() {
   if (unread.size() == buffer.size()) fail_garbage(unread, "a line below 1 MiB");
-  std::memmove(buffer.data(), unread.data(), unread.size());
+  if (!unread.empty()) std::memmove(buffer.data(), unread.data(), unread.size());
   const std::span<char> room(buffer.data() + unread.size(), buffer.size() - unread.size());
   const std::optional<std::size_t> got = process.read(room);
   if (!got) fail_at_limit();

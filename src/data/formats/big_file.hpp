@@ -15,10 +15,16 @@
 
 namespace epi::data {
 
+/// Whole-genome files need about 20 MiB and a second per two million records; the rest is room for
+/// slow disks and long contig tables.
 struct BigFileLimits {
-  std::filesystem::path reader;    ///< the child's program; empty: beside the running program
-  std::int64_t memory_mib = 4096;  ///< address space of the child
-  std::int64_t seconds = 900;      ///< from start to end
+  /// The child's program; empty: `epitrain-bigfile` beside the running program, or in
+  /// ../libexec/epitrain from there.
+  std::filesystem::path reader;
+  std::int64_t memory_mib = 1024;  ///< address space of the child
+  /// Processor time of the child, and how long we wait for it in all; time between our calls is
+  /// not counted.
+  std::int64_t seconds = 900;
 };
 
 enum class BigKind : std::uint8_t { none, bigbed, bigwig };
