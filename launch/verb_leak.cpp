@@ -52,7 +52,7 @@ std::vector<data::Split> splits_from(const std::string& text) {
 int leak(const Options& options) {
   data::LeakOptions how;
   how.prefix = options.alias_chr ? data::ChrPrefix::optional : data::ChrPrefix::matters;
-  if (!options.alias.empty()) how.aliases = data::alias_table_of(options.alias);
+  how.aliases = data::alias_table_of(options.alias);
   how.cells = cells_from(options.cells);
   const auto splits = splits_from(options.splits);
   const data::LeakReport report = data::find_leaks(

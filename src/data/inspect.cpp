@@ -40,20 +40,17 @@ std::vector<std::vector<std::int64_t>> count_bins(const core::CorpusView& corpus
   return counts;
 }
 
-/// Bases that two intervals share; negative: the distance between them.
-std::int64_t overlap(const Interval& a, const Interval& b) {
-  return std::min(a.end_bp, b.end_bp) - std::max(a.start_bp, b.start_bp);
+/// Bases between two intervals of one contig, which are disjoint.
+std::int64_t distance(const Interval& a, const Interval& b) {
+  return std::max(a.start_bp, b.start_bp) - std::min(a.end_bp, b.end_bp);
 }
 
-void compare_splits(Inspection& out, Split one, Split other) {
-  for (const Interval& a : regions(out.manifest, one)) {
-    for (const Interval& b : regions(out.manifest, other)) {
+void measure_distance(Inspection& out, Split held_out) {
+  for (const Interval& a : regions(out.manifest, Split::train)) {
+    for (const Interval& b : regions(out.manifest, held_out)) {
       if (a.contig != b.contig) continue;
-      const std::int64_t common = overlap(a, b);
-      out.shared_bp += std::max<std::int64_t>(common, 0);
-      const std::int64_t distance = std::max<std::int64_t>(-common, 0);
-      if (one != Split::train) continue;
-      out.nearest_bp = out.nearest_bp < 0 ? distance : std::min(out.nearest_bp, distance);
+      const std::int64_t between = distance(a, b);
+      out.nearest_bp = out.nearest_bp < 0 ? between : std::min(out.nearest_bp, between);
     }
   }
 }
@@ -174,9 +171,9 @@ void describe_windows(const Inspection& in, std::vector<std::string>& out) {
   }
 }
 
-void describe_leaks(const Inspection& in, std::vector<std::string>& out) {
-  out.push_back(in.shared_bp == 0 ? std::string("splits share no base")
-                                  : fmt::format("LEAK: splits share {} bases", in.shared_bp));
+/// Stores whose splits share a base are not opened: see Manifest.
+void describe_distance(const Inspection& in, std::vector<std::string>& out) {
+  out.emplace_back("splits share no base");
   if (in.nearest_bp < 0) return;
   out.push_back(fmt::format("training regions keep {} bp from held-out ones (guard {} bp)",
                             in.nearest_bp, in.manifest.guard_bp));
@@ -191,9 +188,8 @@ Inspection inspect(const Store& store, std::span<const WindowShape> shapes) {
     out.region_bp[static_cast<int>(split)] = region_bp(out.manifest, split);
   }
   out.bins = count_bins(store.corpus());
-  compare_splits(out, Split::train, Split::valid);
-  compare_splits(out, Split::train, Split::test);
-  compare_splits(out, Split::valid, Split::test);
+  measure_distance(out, Split::valid);
+  measure_distance(out, Split::test);
   for (const WindowShape& shape : shapes) {
     const auto counts = count_windows(store, shape);
     out.windows.insert(out.windows.end(), counts.begin(), counts.end());
@@ -217,7 +213,7 @@ std::vector<std::string> describe(const Inspection& inspection) {
   out.emplace_back();
   describe_windows(inspection, out);
   out.emplace_back();
-  describe_leaks(inspection, out);
+  describe_distance(inspection, out);
   return out;
 }
 

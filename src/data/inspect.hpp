@@ -40,8 +40,6 @@ struct Inspection {
   /// [cells][S + 1] bins with each state code; code 0 is missing.
   std::vector<std::vector<std::int64_t>> bins;
   std::vector<WindowCount> windows;
-  /// Bases in regions of two splits: 0 in a sound store.
-  std::int64_t shared_bp = 0;
   /// Smallest distance of a training region to a held-out one of the same contig; -1: no contig
   /// holds both.
   std::int64_t nearest_bp = -1;

@@ -25,7 +25,6 @@ TEST(Inspect_test, SmallStore_figures_areAsByHand) {
   EXPECT_EQ(in.region_bp[0], (std::vector<std::int64_t>{6500, 0}));
   EXPECT_EQ(in.region_bp[1], (std::vector<std::int64_t>{1501, 0}));
   EXPECT_EQ(in.region_bp[2], (std::vector<std::int64_t>{0, 4221}));
-  EXPECT_EQ(in.shared_bp, 0);
   EXPECT_EQ(in.nearest_bp, 1000);
   ASSERT_EQ(in.windows.size(), 3U);
   // Train: 0..5000 and 5000..6500 of two shards: 16 + 5 windows, two training cell types.
