@@ -33,6 +33,39 @@ TEST(ContigNames_prefix, Matters_unlessSaidOtherwise) {
   EXPECT_EQ(std::nullopt, loose.find("chr"));
 }
 
+TEST(ContigNames_aliases, ExactThenTableThenPrefix) {
+  const auto genome = contigs({"22", "chrX", "NC_000001.10", "odd"});
+  const ContigNames names(genome, ChrPrefix::matters, AliasTable::bundled("hg19").value());
+  EXPECT_EQ(0, names.find("chr22"));
+  EXPECT_EQ(0, names.find("NC_000022.10"));
+  EXPECT_EQ(1, names.find("X"));
+  EXPECT_EQ(2, names.find("chr1"));
+  EXPECT_EQ(3, names.find("odd"));
+  EXPECT_EQ(std::nullopt, names.find("chrodd"));  // the prefix rule is another option
+  EXPECT_EQ(std::nullopt, names.find("chr2"));
+  const ContigNames both(genome, ChrPrefix::optional, AliasTable::bundled("hg19").value());
+  EXPECT_EQ(3, both.find("chrodd"));
+  EXPECT_EQ(2, both.find("chr1"));
+}
+
+TEST(ContigNames_aliases, TwoContigsOfOneRow_areRefused) {
+  const auto genome = contigs({"1", "22", "chr22"});
+  expect_input_error({"'22'", "'chr22'", "--alias"}, [&] {
+    (void)ContigNames(genome, ChrPrefix::matters, AliasTable::bundled("hg19").value());
+  });
+}
+
+TEST(AliasAdvice_options, TheOneThatHelps_isNamed) {
+  const auto advice = [](const std::string& unknown, const std::vector<std::string>& genome) {
+    return alias_advice(std::vector<std::string>{unknown}, contigs(genome));
+  };
+  EXPECT_NE(std::string::npos, advice("chr22", {"22"}).find("--alias-chr"));
+  EXPECT_NE(std::string::npos, advice("NC_000022.10", {"22"}).find("--alias hg19"));
+  EXPECT_NE(std::string::npos, advice("chrM", {"1", "MT"}).find("--alias hg38"));
+  EXPECT_EQ("", advice("chr21", {"22"}));
+  EXPECT_EQ("", advice("22", {"22", "chr22"}));  // known already
+}
+
 TEST(SplitList_items, BlanksAreTrimmed_emptyAndRepeatedAreRefused) {
   EXPECT_EQ((std::vector<std::string>{"a", "b c", "d"}), split_list(" a,b c , d", "--valid"));
   EXPECT_TRUE(split_list("  ", "--valid").empty());

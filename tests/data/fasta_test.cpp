@@ -92,6 +92,21 @@ TEST(Fasta_compression, GzipAndBgzip_readAsPlain) {
   expect_input_error({cut.string(), "cut short"}, [&] { (void)read(cut); });
 }
 
+TEST(Fasta_md5, LettersInUpperCase_asSamtoolsDictGives) {
+  // By samtools dict: IUPAC letters stay letters, U is one of them.
+  EXPECT_EQ("b629129769d680ea56a86b9947019c5b", read_text(">x\nACGTNacg\ntnRu\n").at(0).contig.md5);
+  const auto chr22 =
+      read(std::filesystem::path(EPI_SOURCE_DIR) / "examples/data/sequence/chr22_part.fa.gz");
+  EXPECT_EQ("1dd835907b31b36f20839239e9c14e5c", chr22.at(0).contig.md5);
+  EXPECT_EQ(5'699'979, chr22.at(0).contig.acgt_bp);
+}
+
+TEST(Fasta_errors, LineOfAWrongLetter_isFoundFarIntoAPiece) {
+  std::string text = ">x\n";
+  for (int line = 2; line <= 4000; ++line) text += line == 3001 ? "ACG!T\r\n" : "ACGTTGCAAC\r\n";
+  expect_input_error({":3001:", "'!'"}, [&] { (void)read_text(text); });
+}
+
 TEST(Fasta_index, ForeignFai_isNotRead) {
   const InputFolder folder;
   const auto path = folder.write("g.fa", ">x\nACGT\n");
