@@ -16,6 +16,8 @@ namespace {
 struct Options {
   std::string run;
   std::string store;
+  bool other_store = false;
+  std::string state_map;
   std::string split = "valid";
   std::optional<std::int64_t> step;
   std::int64_t windows = 0;
@@ -27,6 +29,8 @@ int evaluate(const Options& options, Session& session) {
   train::EvaluateOptions request;
   request.run = options.run;
   if (!options.store.empty()) request.store = options.store;
+  request.other_store = options.other_store;
+  if (!options.state_map.empty()) request.state_map = options.state_map;
   request.split = options.split == "test" ? data::Split::test : data::Split::valid;
   request.step = options.step;
   request.windows = options.windows;
@@ -50,6 +54,10 @@ void add_evaluate(CLI::App& app, Verb& chosen) {
       ->capture_default_str()
       ->check(CLI::IsMember({"valid", "test"}));
   verb->add_option("--store", options->store, "Where the store is now; default: as in the run");
+  verb->add_flag("--other-store", options->other_store,
+                 "--store is meant to be another one than that of the training");
+  verb->add_option("--state-map", options->state_map,
+                   "Table from the states of another store to those of the training");
   verb->add_option("--step", options->step, "Step of the checkpoint; default: the newest");
   verb->add_option("--windows", options->windows,
                    "Windows x cell types per population; 0: as configured")

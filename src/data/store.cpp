@@ -1,7 +1,10 @@
 #include "data/store.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "core/error.hpp"
 #include "data/mapped_shard.hpp"
 
 namespace epi::data {
@@ -11,6 +14,7 @@ struct Store::State {
   Manifest manifest;
   std::vector<MappedShard> shards;
   std::vector<std::vector<const std::uint8_t*>> states;  // [shard][cell]
+  std::vector<std::vector<std::uint8_t>> own_states;     // rows that with_states made
   std::vector<core::SegmentView> segments;
 };
 
@@ -27,6 +31,20 @@ std::vector<const std::uint8_t*> state_pointers(const MappedShard& shard) {
     pointers.push_back(shard.states(cell).data());
   }
   return pointers;
+}
+
+std::vector<std::uint8_t> recoded(std::span<const std::uint8_t> row,
+                                  std::span<const std::uint8_t> codes, const std::string& file) {
+  std::vector<std::uint8_t> copy;
+  copy.reserve(row.size());
+  for (const std::uint8_t code : row) {
+    if (code >= codes.size()) {
+      throw core::FormatError(fmt::format("{}: state code {} where the manifest has {} states",
+                                          file, code, codes.size() - 1));
+    }
+    copy.push_back(codes[code]);
+  }
+  return copy;
 }
 
 }  // namespace
@@ -66,6 +84,26 @@ Store Store::open(const std::filesystem::path& folder, bool deep) {
         segment_of(state->manifest.shards[i], state->shards[i], state->states[i]));
   }
   return Store(std::move(state));
+}
+
+Store Store::with_states(std::span<const std::uint8_t> codes, std::vector<data::State> states) && {
+  Manifest& manifest = state_->manifest;
+  core::require(codes.size() == manifest.states.size() + 1, "every old code has a new one");
+  for (const std::uint8_t code : codes) {
+    core::require(code <= states.size(), "new codes are those of the new states");
+  }
+  std::vector<std::vector<std::uint8_t>> rows;
+  for (std::size_t i = 0; i < state_->shards.size(); ++i) {
+    for (const std::uint8_t*& row : state_->states[i]) {
+      const auto cell = static_cast<std::int32_t>(&row - state_->states[i].data());
+      const std::size_t bins = state_->shards[i].states(cell).size();
+      rows.push_back(recoded({row, bins}, codes, manifest.shards[i].file));
+      row = rows.back().data();  // the elements of a vector stay where they are when it is moved
+    }
+  }
+  manifest.states = std::move(states);
+  state_->own_states = std::move(rows);
+  return std::move(*this);
 }
 
 Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}

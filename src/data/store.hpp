@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -103,6 +104,13 @@ class Store {
   Store& operator=(Store&&) noexcept;
   /// Unmaps the shards: corpus views end here.
   ~Store();
+
+  /// This store with other states: `codes` gives the new code of each old one (index 0: missing),
+  /// as mapped_codes does, and `states` is the new vocabulary. State rows become a private copy in
+  /// memory, one byte per cell type and bin; bases stay mapped. The manifest keeps its digest.
+  /// FormatError on a code that the store's vocabulary lacks.
+  [[nodiscard]] Store with_states(std::span<const std::uint8_t> codes,
+                                  std::vector<data::State> states) &&;
 
   /// As read and checked by `open`; its digest is what runs remember the store by.
   [[nodiscard]] const Manifest& manifest() const;

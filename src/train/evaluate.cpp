@@ -10,6 +10,7 @@
 #include "data/orders.hpp"
 #include "model/masked_model.hpp"
 #include "train/checkpoint.hpp"
+#include "train/evaluation_store.hpp"
 #include "train/population_scorer.hpp"
 #include "train/run_folder.hpp"
 #include "train/threads.hpp"
@@ -69,6 +70,7 @@ class Evaluation {
   std::optional<Checkpoint> checkpoint_;
   RunConfig config_;
   std::optional<data::Store> store_;
+  std::string other_store_;  // see EvaluationReport
   core::CorpusView corpus_;
   std::vector<std::int32_t> train_cells_;
   int threads_ = 1;  // of this rank
@@ -95,6 +97,7 @@ EvaluationReport Evaluation::go() {
   fit_states();
   EvaluationReport report{.checkpoint = checkpoint_->path.string(),
                           .step = checkpoint_->note.progress.step,
+                          .other_store = other_store_,
                           .split = options_.split,
                           .num_states = corpus_.num_states,
                           .populations = {}};
@@ -112,14 +115,15 @@ void Evaluation::open(std::int64_t step) {
                                               (checkpoint_->path / "manifest.json").string());
   config_ = read_run_config(text);
   const std::filesystem::path folder = options_.store.value_or(config_.store);
-  store_.emplace(data::Store::open(folder, /*deep=*/world_.node_rank() == 0));
+  EvaluationStore opened = open_evaluation_store(
+      *checkpoint_,
+      {.folder = folder,
+       .other_store = options_.other_store,
+       .state_map = options_.state_map,
+       .depth = world_.node_rank() == 0 ? StoreDepth::every_byte : StoreDepth::headers});
+  store_.emplace(std::move(opened.store));
+  other_store_ = std::move(opened.other_store);
   corpus_ = store_->corpus();
-  if (store_->manifest().digest != checkpoint_->note.store_fingerprint) {
-    throw core::ConfigError(fmt::format(
-        "{}: this is not the store that the run was trained on (fingerprint {}, expected {}): its "
-        "splits could differ; name the right one with --store",
-        folder.string(), store_->manifest().digest, checkpoint_->note.store_fingerprint));
-  }
   train_cells_ = cells_of(store_->manifest(), data::Split::train);
   if (options_.split != data::Split::train && windows(options_.split).size() == 0 &&
       cells_of(store_->manifest(), options_.split).empty()) {

@@ -21,6 +21,8 @@ namespace epi::train {
 struct EvaluateOptions {
   std::filesystem::path run{};                   ///< the folder that `pretrain` wrote
   std::optional<std::filesystem::path> store{};  ///< where the store is now; default: as in the run
+  bool other_store = false;  ///< `store` is meant to be another one than that of the training
+  std::optional<std::filesystem::path> state_map{};  ///< its states to those of the training
   data::Split split = data::Split::valid;
   std::optional<std::int64_t> step{};  ///< default: the newest valid checkpoint
   std::int64_t windows = 0;            ///< windows x cell types per population; 0: as configured
@@ -68,6 +70,7 @@ struct Population {
 struct EvaluationReport {
   std::string checkpoint;
   std::int64_t step = 0;
+  std::string other_store;  ///< path and fingerprint, when it is not the store of the training
   data::Split split = data::Split::valid;
   std::int32_t num_states = 0;
   std::vector<Population> populations;
@@ -75,7 +78,8 @@ struct EvaluationReport {
 
 /// Collective: every rank calls it and gets the same report. Baselines are fitted on the training
 /// regions and training cell types of the store. MissingError without a checkpoint, ConfigError
-/// when the split holds nothing or the store is not the one that the run was trained on.
+/// when the split holds nothing or the store is not the one that the run was trained on, see
+/// evaluation_store.hpp.
 [[nodiscard]] EvaluationReport evaluate(const EvaluateOptions& options, dist::Communicator& world,
                                         const core::Log& log);
 

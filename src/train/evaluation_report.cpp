@@ -165,6 +165,13 @@ double StateTally::macro_f1(std::int32_t num_states) const {
 std::string to_table(const EvaluationReport& report) {
   std::string text = fmt::format("{} on the {} split, every target hidden\n", report.checkpoint,
                                  name_of(report.split));
+  if (!report.other_store.empty()) {
+    text += fmt::format(
+        "on another store than that of the training: {}\n"
+        "\"training\" and \"unseen\" below are that store's splits; `epitrain leak` tells what the "
+        "model has seen of it\n",
+        report.other_store);
+  }
   for (const Population& population : report.populations) {
     text += fmt::format("\n{} x {}: {} windows\n", regions_text(population, report.split),
                         cells_text(population, report.split), population.samples);
@@ -177,6 +184,7 @@ std::string to_table(const EvaluationReport& report) {
 std::string to_json(const EvaluationReport& report) {
   nlohmann::json json = {
       {"checkpoint", report.checkpoint}, {"step", report.step}, {"split", name_of(report.split)}};
+  if (!report.other_store.empty()) json["other_store"] = report.other_store;
   for (const Population& population : report.populations) {
     json["populations"].push_back(
         {{"seen_regions", population.seen_regions},

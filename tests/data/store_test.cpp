@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -196,6 +197,30 @@ TEST(Store_test, Open_swappedShards_areRefused) {
   std::filesystem::rename(folder.path() / "shard-1.h5", folder.path() / "shard-0.h5");
   std::filesystem::rename(folder.path() / "x", folder.path() / "shard-1.h5");
   EXPECT_THROW((void)Store::open(folder.path()), FormatError);
+}
+
+TEST(Store_test, WithStates_recodesRowsAndKeepsTheRest) {
+  const Folder folder;
+  const Manifest written = write_store(folder.path());
+  const Store plain = Store::open(folder.path());
+  // Codes 0..5 -> 0, 1, 1, 0, 2, 2 of two new states.
+  const std::vector<std::uint8_t> codes = {0, 1, 1, 0, 2, 2};
+  Store opened = Store::open(folder.path());
+  const Store mapped = std::move(opened).with_states(codes, {{1, "A", ""}, {7, "B", ""}});
+  EXPECT_EQ(2, mapped.corpus().num_states);
+  EXPECT_EQ("B", mapped.manifest().states.at(1).label);
+  EXPECT_EQ(plain.manifest().digest, mapped.manifest().digest);
+  for (std::size_t i = 0; i < written.shards.size(); ++i) {
+    const auto& before = plain.corpus().segments[i];
+    const auto& after = mapped.corpus().segments[i];
+    EXPECT_EQ(0,
+              std::memcmp(before.bases, after.bases, static_cast<std::size_t>(before.length_bp)));
+    for (std::size_t cell = 0; cell < kNumCells; ++cell) {
+      for (std::int64_t bin = 0; bin < (before.length_bp + kBinBp - 1) / kBinBp; ++bin) {
+        ASSERT_EQ(codes.at(before.states[cell][bin]), after.states[cell][bin]);
+      }
+    }
+  }
 }
 
 TEST(Store_test, Open_shardOfAnotherStore_isRefused) {

@@ -10,6 +10,7 @@
 
 #include "core/config.hpp"
 #include "data/orders.hpp"
+#include "data/text_inputs.hpp"
 #include "train/tiny_run.hpp"
 #include "train/training_step.hpp"
 #include "train/validation.hpp"
@@ -144,6 +145,97 @@ TEST_F(Evaluate, OtherHeldOutData_baselinesOnTrainingData_areTheSame) {
     const bool states_same = a.states.baseline_nats == b.states.baseline_nats;
     EXPECT_EQ(states_same, a.seen_regions && a.seen_cells);
   }
+}
+
+/// The same bases and regions as another store, each of its states told apart into two: state s is
+/// 2s
+/// - 1 in even bins and 2s in odd ones.
+void write_finer_store(const fs::path& from, const fs::path& to) {
+  const data::Store store = data::Store::open(from);
+  data::Manifest manifest = store.manifest();
+  fs::create_directories(to);
+  for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
+    const core::SegmentView& segment = store.corpus().segments[i];
+    const auto bins =
+        static_cast<std::size_t>((segment.length_bp + manifest.bin_bp - 1) / manifest.bin_bp);
+    std::vector<std::uint8_t> states;
+    for (std::size_t cell = 0; cell < manifest.cells.size(); ++cell) {
+      for (std::size_t bin = 0; bin < bins; ++bin) {
+        const std::size_t code = segment.states[cell][bin];
+        states.push_back(static_cast<std::uint8_t>(code == 0 ? 0 : 2 * code - 1 + bin % 2));
+      }
+    }
+    const auto contig = manifest.shards[i].contig;
+    manifest.shards[i] =
+        data::write_shard(to / manifest.shards[i].file,
+                          {.contig = manifest.contigs[static_cast<std::size_t>(contig)].name,
+                           .start_bp = segment.start_bp,
+                           .bin_bp = manifest.bin_bp,
+                           .bases = {segment.bases, static_cast<std::size_t>(segment.length_bp)},
+                           .states = states,
+                           .num_cells = static_cast<std::int32_t>(manifest.cells.size())});
+    manifest.shards[i].contig = contig;
+  }
+  manifest.states.clear();
+  for (std::int32_t state = 1; state <= 2 * kTinyStates; ++state) {
+    manifest.states.push_back({state, "Fine" + std::to_string(state), {}});
+  }
+  core::write_durably(to / data::kManifestName, std::string_view(data::to_json(manifest)));
+}
+
+TEST_F(Evaluate, StoreOfAFinerVocabulary_mappedBack_scoresAsTheTrainingsOwn) {
+  run_solo(config_, run());
+  const fs::path fine = folder_.path() / "fine";
+  write_finer_store(folder_.path() / "store", fine);
+  std::string rows = "from\tto\n";
+  for (int state = 1; state <= 2 * kTinyStates; ++state) {
+    rows += std::to_string(state) + "_Fine" + std::to_string(state) + "\t" +
+            std::to_string((state + 1) / 2) + "\n";
+  }
+  const fs::path map = folder_.path() / "map.tsv";
+  std::ofstream(map) << rows;
+  const EvaluationReport own = evaluate({.run = run()}, *dist::make_solo(), core::Log());
+  const EvaluationReport mapped =
+      evaluate({.run = run(), .store = fine, .state_map = map}, *dist::make_solo(), core::Log());
+  EXPECT_EQ("", own.other_store);
+  EXPECT_NE(std::string::npos, mapped.other_store.find(fine.string()));
+  EXPECT_NE(std::string::npos, to_table(mapped).find("another store"));
+  EXPECT_NE(std::string::npos, to_json(mapped).find("\"other_store\""));
+  EXPECT_EQ(kTinyStates, mapped.num_states);
+  ASSERT_EQ(own.populations.size(), mapped.populations.size());
+  for (std::size_t i = 0; i < own.populations.size(); ++i) {
+    EXPECT_EQ(own.populations[i].states.confusion, mapped.populations[i].states.confusion);
+    EXPECT_EQ(own.populations[i].states.nats, mapped.populations[i].states.nats);
+    EXPECT_EQ(own.populations[i].unique.nats, mapped.populations[i].unique.nats);
+  }
+}
+
+TEST_F(Evaluate, OtherStore_mustBeMeantAndMeanTheSame) {
+  run_solo(config_, run());
+  const fs::path store = folder_.path() / "store";
+  const fs::path renamed = folder_.path() / "renamed";
+  write_tiny_store(renamed);
+  data::Manifest manifest = data::read_manifest(renamed);
+  manifest.cells[0].name = "renamed";
+  core::write_durably(renamed / data::kManifestName, std::string_view(data::to_json(manifest)));
+  const auto go = [&](const EvaluateOptions& options) {
+    return evaluate(options, *dist::make_solo(), core::Log());
+  };
+  data::expect_error(core::ErrorKind::config, {renamed.string(), "--other-store", "--state-map"},
+                     [&] { (void)go({.run = run(), .store = renamed}); });
+  EXPECT_NE("", go({.run = run(), .store = renamed, .other_store = true}).other_store);
+
+  const fs::path fine = folder_.path() / "fine";
+  write_finer_store(store, fine);
+  data::expect_error(core::ErrorKind::config, {"8 states", "7_Fine7", "1 2 3 4", "--state-map"},
+                     [&] { (void)go({.run = run(), .store = fine, .other_store = true}); });
+  const fs::path map = folder_.path() / "map.tsv";
+  std::ofstream(map) << "1\t1\n2\t2\n";
+  data::expect_error(core::ErrorKind::input, {map.string(), "no row", "3_Fine3"},
+                     [&] { (void)go({.run = run(), .store = fine, .state_map = map}); });
+  std::ofstream(map) << "1\t1\n2\t9\n";
+  data::expect_error(core::ErrorKind::input, {map.string(), "lacks", "9"},
+                     [&] { (void)go({.run = run(), .store = fine, .state_map = map}); });
 }
 
 /// Mean nats of a copier: half its belief on the token it is shown, half on the unigram; where it
