@@ -77,7 +77,8 @@ std::string describe(const std::map<SegmentationSet, NamesOfCell>& sets) {
 
 constexpr const char* kExpected =
     "expected names such as E003_15_coreMarks_mnemonics.bed.gz, E003_18_core_K27ac_mnemonics.bed.gz"
-    ", E003_25_imputed12marks_mnemonics.bed.gz or test1.3.bb (IDEAS)";
+    ", E003_25_imputed12marks_mnemonics.bed.gz or test1.3.bb (IDEAS); for files named by EID alone "
+    "give --model";
 
 SegmentationSet the_only_set(const fs::path& folder, std::size_t num_files,
                              const std::map<SegmentationSet, NamesOfCell>& sets) {

@@ -261,7 +261,7 @@ TEST(RoadmapFolder, oneFileOfOneChromosome_isNamedAsItIs) {
 TEST(RoadmapFolder, filesNamedByEidAlone_needTheModel) {
   const InputFolder folder;
   static_cast<void>(folder.write("E021.bed.gz", ""));
-  expect_error(core::ErrorKind::missing, {"none of 1 files", "E003_15_coreMarks"},
+  expect_error(core::ErrorKind::missing, {"none of 1 files", "E003_15_coreMarks", "give --model"},
                [&] { static_cast<void>(find_segmentations(folder.path())); });
   const auto found = find_segmentations(folder.path(), segmentation_set("25"));
   ASSERT_EQ(found.found.size(), 1U);
