@@ -144,6 +144,11 @@ void shape_creation(hid_t creation, const Shape& shape, const std::filesystem::p
 
 }  // namespace
 
+bool is_thread_safe() {
+  hbool_t safe = 0;
+  return H5is_library_threadsafe(&safe) >= 0 && safe != 0;
+}
+
 File::File(std::filesystem::path path, std::int64_t id) : path_(std::move(path)), id_(id) {}
 
 File File::create(const std::filesystem::path& path) {

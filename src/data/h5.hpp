@@ -27,6 +27,9 @@ struct Chunk {
   std::int64_t bytes = 0;
 };
 
+/// Whether threads may call this library at a time (it then takes turns inside).
+[[nodiscard]] bool is_thread_safe();
+
 /// An open HDF5 file; closing is in the destructor, or in `close` where its failure matters.
 class File {
  public:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "core/version.hpp"
 #include "data/assembly.hpp"
@@ -32,6 +33,8 @@ class Planner {
     plan_.manifest.guard_bp = options_.guard_bp;
     list_contigs();
     check_genome();
+    keep_wanted();
+    list_inputs();
     list_states();
     list_cells();
     MatchedTracks matched = match_tracks(
@@ -90,6 +93,49 @@ class Planner {
     }
   }
 
+  /// --regions, with --flank on both sides: what lies outside is for no split. Contigs without a
+  /// region are left out as if --contigs did not name them.
+  void keep_wanted() {
+    unwanted_.resize(contigs().size());
+    if (!options_.regions) return;
+    RegionList list = read_region_list("--regions", *options_.regions, contigs(), names());
+    if (!list.warning.empty()) plan_.warnings.push_back(std::move(list.warning));
+    std::vector<bool> wanted(contigs().size());
+    for (std::size_t i = 0; i < contigs().size(); ++i) {
+      const std::int64_t length_bp = contigs()[i].length_bp;
+      const Ranges shown = grown(list.ranges[i], options_.flank_bp, length_bp);
+      wanted[i] = !shown.empty();
+      unwanted_[i] = subtract({{0, length_bp}}, shown);
+    }
+    if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) {
+      throw core::InputError(options_.regions->string() + ": holds no region of the genome");
+    }
+    keep_contigs(wanted, "--regions: contigs without a region are not stored: {}");
+  }
+
+  /// The files besides segmentations, as given; what is bundled has no file.
+  void list_inputs() {
+    for (std::size_t g = 0; g < genomes_.size(); ++g) {
+      plan_.manifest.inputs.push_back(
+          {"--genome", options_.genomes[g].string(), genomes_[g].digest()});
+    }
+    add_input("--states", options_.sheet);
+    if (options_.sizes) add_input("--sizes", *options_.sizes);
+    if (!options_.alias.empty() && !AliasTable::bundled(options_.alias)) {
+      add_input("--alias", options_.alias);
+    }
+    if (options_.blacklist) add_input("--blacklist", *options_.blacklist);
+    if (options_.regions) add_input("--regions", *options_.regions);
+    if (is_region_file(options_.valid)) add_input("--valid", options_.valid);
+    if (is_region_file(options_.test)) add_input("--test", options_.test);
+    if (options_.state_names) add_input("--state-names", *options_.state_names);
+    if (options_.state_map) add_input("--state-map", *options_.state_map);
+  }
+
+  void add_input(const char* option, const std::filesystem::path& path) {
+    plan_.manifest.inputs.push_back({option, path.string(), core::digest_of_file(path)});
+  }
+
   /// --contigs: a subset, in the genome's order.
   void keep_listed_contigs() {
     const ContigNames all = names();
@@ -102,11 +148,28 @@ class Planner {
       }
       listed[static_cast<std::size_t>(*index)] = true;
     }
-    for (std::size_t i = contigs().size(); i-- > 0;) {
-      if (listed[i]) continue;
-      contigs().erase(contigs().begin() + static_cast<std::ptrdiff_t>(i));
-      plan_.places.erase(plan_.places.begin() + static_cast<std::ptrdiff_t>(i));
+    keep_contigs(listed, "");
+  }
+
+  /// Drops the other contigs; `told`, a format for their names, becomes a warning where any goes.
+  void keep_contigs(const std::vector<bool>& wanted, const char* told) {
+    std::vector<std::string> dropped;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (!wanted[i]) {
+        dropped.push_back(contigs()[i].name);
+        continue;
+      }
+      std::swap(contigs()[kept], contigs()[i]);
+      plan_.places[kept] = plan_.places[i];
+      if (i < unwanted_.size()) std::swap(unwanted_[kept], unwanted_[i]);
+      ++kept;
     }
+    contigs().resize(kept);
+    plan_.places.resize(kept);
+    unwanted_.resize(kept);
+    if (dropped.empty() || *told == '\0') return;
+    plan_.warnings.push_back(fmt::format(fmt::runtime(told), list_text(dropped)));
   }
 
   [[nodiscard]] std::vector<std::string> contig_names() {
@@ -122,19 +185,23 @@ class Planner {
       for (const auto& path : sheet_[c].paths) files.push_back(path.string());
       all.push_back({std::move(files), tracks_[c].states(), tracks_[c].grid()});
     }
-    plan_.manifest.states = common_vocabulary(all);
+    std::optional<StateNames> given;
+    std::optional<StateMap> map;
+    if (options_.state_names) given = read_state_names(*options_.state_names);
+    if (options_.state_map) map = read_state_map(*options_.state_map);
+    Vocabulary vocabulary = make_vocabulary(all, given ? &*given : nullptr, map ? &*map : nullptr);
+    plan_.manifest.states = std::move(vocabulary.states);
+    plan_.codes = std::move(vocabulary.codes);
     plan_.manifest.bin_bp = common_bin(all);
     // Two models that write states alike (E1..E15 and E1..E18) differ in nothing but this.
     std::vector<std::string> poor;
     for (std::size_t c = 0; c < tracks_.size(); ++c) {
-      if (sheet_[c].paths.empty()) continue;
-      const std::size_t lacking = plan_.manifest.states.size() - tracks_[c].states().size();
+      const std::size_t lacking = vocabulary.lacking[c];
       if (lacking > 0) poor.push_back(fmt::format("{} ({})", sheet_[c].cell, lacking));
     }
     if (!poor.empty()) {
       plan_.warnings.push_back(
-          fmt::format("cells that never show some of the {} states (how many): {}",
-                      plan_.manifest.states.size(), list_text(poor)));
+          fmt::format("cells that never show some of the states (how many): {}", list_text(poor)));
     }
   }
 
@@ -159,6 +226,7 @@ class Planner {
     std::map<std::string, std::size_t> first_with;
     for (std::size_t c = 0; c < sheet_.size(); ++c) {
       const Cell& cell = plan_.manifest.cells[c];
+      if (cell.digest.empty()) continue;  // no epigenome: nothing to copy
       const auto [known, is_new] = first_with.emplace(cell.digest, c);
       if (is_new) continue;
       const Cell& twin = plan_.manifest.cells[known->second];
@@ -228,9 +296,8 @@ class Planner {
     request.contigs = contigs();
     request.valid = read_held_out(options_.valid, "--valid", contigs(), known);
     request.test = read_held_out(options_.test, "--test", contigs(), known);
-    Blacklist blacklist = read_blacklist(options_.blacklist, contigs(), known);
-    request.blacklist = std::move(blacklist.ranges);
-    if (!blacklist.warning.empty()) plan_.warnings.push_back(std::move(blacklist.warning));
+    request.unwanted = unwanted_;
+    if (options_.blacklist) add_blacklist(request.unwanted);
     for (std::size_t i = 0; i < contigs().size(); ++i) request.gaps.push_back(gaps(i));
     request.guard_bp = options_.guard_bp;
     auto regions = plan_splits(request);
@@ -241,9 +308,22 @@ class Planner {
     refuse_split_copies();
   }
 
+  void add_blacklist(GenomeRanges& unwanted) {
+    RegionList list = read_region_list("--blacklist", *options_.blacklist, contigs(), names());
+    if (!list.warning.empty()) plan_.warnings.push_back(std::move(list.warning));
+    for (std::size_t i = 0; i < unwanted.size(); ++i) {
+      unwanted[i].insert(unwanted[i].end(), list.ranges[i].begin(), list.ranges[i].end());
+      unwanted[i] = normalized(std::move(unwanted[i]));
+    }
+  }
+
+  /// What no window may show is stored only where leaving it out would not pay: long runs of N and
+  /// long stretches outside --regions are treated alike, also where one continues the other.
   void cut_shards() {
     for (std::size_t i = 0; i < contigs().size(); ++i) {
-      for (const Range& range : stored_ranges(contigs()[i].length_bp, gaps(i),
+      Ranges unstored = gaps(i);
+      unstored.insert(unstored.end(), unwanted_[i].begin(), unwanted_[i].end());
+      for (const Range& range : stored_ranges(contigs()[i].length_bp, normalized(unstored),
                                               plan_.manifest.bin_bp, options_.shard_bp)) {
         Shard shard;
         shard.file = fmt::format("shard-{:05}.h5", plan_.manifest.shards.size());
@@ -254,7 +334,8 @@ class Planner {
       }
     }
     if (plan_.manifest.shards.empty()) {
-      throw core::InputError(options_.genomes.front().string() + ": every base is N");
+      throw core::InputError(options_.genomes.front().string() +
+                             ": every base is N, or outside of --regions");
     }
   }
 
@@ -262,6 +343,7 @@ class Planner {
   std::span<const SheetRow> sheet_;
   std::span<const GenomeWork> genomes_;
   std::span<const TrackWork> tracks_;
+  GenomeRanges unwanted_;  ///< per contig: outside of --regions
   StorePlan plan_;
 };
 
@@ -304,7 +386,6 @@ std::vector<std::uint8_t> shard_states(const StorePlan& plan, const Shard& shard
                                        std::span<const TrackWork> tracks) {
   const std::int64_t bin_bp = plan.manifest.bin_bp;
   const std::int64_t bins = (shard.length_bp + bin_bp - 1) / bin_bp;
-  const std::vector<std::uint8_t> codes = codes_by_number(plan.manifest.states);
   std::vector<std::uint8_t> states(tracks.size() * static_cast<std::size_t>(bins), 0);
   for (std::size_t cell = 0; cell < tracks.size(); ++cell) {
     const auto track = plan.tracks[cell][static_cast<std::size_t>(shard.contig)];
@@ -320,7 +401,7 @@ std::vector<std::uint8_t> shard_states(const StorePlan& plan, const Shard& shard
       // Cut before it is rounded: an end far past the contig's would overflow.
       const std::int64_t end_bp = std::min(shard.length_bp, at->end_bp - shard.start_bp);
       const std::int64_t end = std::min(bins, round_up(end_bp, bin_bp) / bin_bp);
-      std::fill(row + first, row + end, codes[static_cast<std::size_t>(at->state)]);
+      std::fill(row + first, row + end, plan.codes[static_cast<std::size_t>(at->state)]);
     }
   }
   return states;

@@ -29,6 +29,8 @@ struct StorePlan {
   Manifest manifest;                ///< complete, save bytes and digests of its shards
   std::vector<ContigPlace> places;  ///< per contig of the manifest
   TrackTable tracks;
+  /// Code of each state number of the files, after --state-map; core::kStateMissing: none.
+  std::vector<std::uint8_t> codes;
   std::vector<std::string> warnings;
 };
 

@@ -2,11 +2,14 @@
 //   shard-*.h5       finished shards, as in the store
 //   work/*.bin       parsed inputs (work_file.hpp)
 //   work/*.json      per finished shard: what it was made from, its bytes and digests
+//   work/lock        held by the one preparation that may write here (out_lock.hpp)
 #include "data/prepare.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -16,8 +19,12 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "data/formats/sheet.hpp"
+#include "data/h5.hpp"
+#include "data/out_lock.hpp"
+#include "data/parallel.hpp"
 #include "data/path_status.hpp"
 #include "data/plan.hpp"
+#include "data/preflight.hpp"
 #include "data/shard.hpp"
 #include "data/splits.hpp"
 #include "data/work_file.hpp"
@@ -29,52 +36,7 @@ namespace {
 using nlohmann::json;
 
 /// Part of every key; raised when the same inputs give other shards.
-constexpr int kShardVersion = 1;
-
-void require_file(const fs::path& path, const char* option) {
-  if (fs::is_regular_file(status_of(path))) return;
-  throw core::MissingError(fmt::format("{}: no file '{}'", option, path.string()));
-}
-
-void check_files(const PrepareOptions& options) {
-  if (options.genomes.empty()) throw core::UsageError("--genome: give at least one FASTA file");
-  for (const fs::path& genome : options.genomes) require_file(genome, "--genome");
-  require_file(options.sheet, "--states");
-  if (is_region_file(options.valid)) require_file(options.valid, "--valid");
-  if (is_region_file(options.test)) require_file(options.test, "--test");
-  if (options.blacklist) require_file(*options.blacklist, "--blacklist");
-}
-
-/// Everything in a folder, in no order. IoError.
-std::vector<fs::path> names_in(const fs::path& folder) {
-  std::error_code problem;
-  std::vector<fs::path> paths;
-  fs::directory_iterator at(folder, problem);
-  for (; !problem && at != fs::directory_iterator(); at.increment(problem)) {
-    paths.push_back(at->path());
-  }
-  if (problem) {
-    throw core::IoError(fmt::format("{}: cannot list: {}", folder.string(), problem.message()));
-  }
-  return paths;
-}
-
-std::int64_t bytes_of(const fs::path& file) {
-  std::error_code problem;
-  const auto bytes = fs::file_size(file, problem);
-  if (!problem) return static_cast<std::int64_t>(bytes);
-  throw core::IoError(fmt::format("{}: no size: {}", file.string(), problem.message()));
-}
-
-fs::path partial_folder(const fs::path& out) {
-  return out.string() + ".partial";
-}
-
-[[noreturn]] void refuse_existing(const fs::path& out) {
-  throw core::UsageError(fmt::format(
-      "--out: '{}' is there already; a store is written once: choose another name or delete it",
-      out.string()));
-}
+constexpr int kShardVersion = 2;
 
 /// A whole store of the same command whose preparation was killed while it tidied up: the manifest
 /// is written before the folder gets its name, the work files go after.
@@ -84,21 +46,6 @@ bool is_untidy(const PrepareOptions& options) {
     return read_manifest(options.out).command == options.command;
   } catch (const core::Error&) {
     return false;  // no store of ours: in the way, as anything else
-  }
-}
-
-/// A store is never overwritten, and what is not ours is never written into.
-void check_out(const fs::path& out) {
-  if (!out.has_filename()) {
-    throw core::UsageError(fmt::format("--out: '{}' names no folder", out.string()));
-  }
-  if (fs::exists(status_of(out))) refuse_existing(out);
-  const fs::path partial = partial_folder(out);
-  if (!fs::exists(status_of(partial)) || fs::is_directory(status_of(partial / "work"))) return;
-  const bool foreign = !fs::is_directory(status_of(partial)) || !names_in(partial).empty();
-  if (foreign) {
-    throw core::UsageError(fmt::format(
-        "--out: '{}' is in the way and not an unfinished store; move it", partial.string()));
   }
 }
 
@@ -125,7 +72,7 @@ std::string key_of(const StorePlan& plan, std::span<const TrackWork> tracks, con
                                  manifest.contigs[static_cast<std::size_t>(shard.contig)].digest,
                                  shard.start_bp, shard.length_bp);
   text += fmt::format(" {}", manifest.bin_bp);
-  for (const epi::data::State& state : manifest.states) text += fmt::format(" {}", state.number);
+  for (const std::uint8_t code : plan.codes) text += fmt::format(" {}", code);  // by number
   for (std::size_t c = 0; c < manifest.cells.size(); ++c) {
     // The same file gives other states where another of its contigs is matched (--alias-chr).
     const auto track = plan.tracks[c][static_cast<std::size_t>(shard.contig)];
@@ -135,11 +82,32 @@ std::string key_of(const StorePlan& plan, std::span<const TrackWork> tracks, con
   return core::digest_of(text);
 }
 
+/// Adds the time until its end to a sum that threads share.
+class Timer {
+ public:
+  explicit Timer(std::atomic<double>& sum) : sum_(sum) {}
+  ~Timer() {
+    sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ private:
+  std::atomic<double>& sum_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+struct Timings {
+  std::atomic<double> genomes = 0.0, states = 0.0, encode = 0.0, write = 0.0;
+};
+
 }  // namespace
 
 struct Preparation::State {
   PrepareOptions options;
   core::Log log;
+  OutLock lock;
+  mutable Timings timings;
   std::vector<SheetRow> sheet;
   bool tidies = false;  // OUT is whole, only its work files are left to remove
   fs::path partial, work;
@@ -188,16 +156,22 @@ struct Preparation::State {
            core::digest_of_file(path) == finished->digest;
   }
 
+  [[nodiscard]] std::vector<std::uint8_t> encode(const Shard& shard) const {
+    const Timer timer(timings.encode);
+    return shard_states(plan, shard, tracks);
+  }
+
   void write(const Shard& shard) const {
     const ContigPlace& place = plan.places[static_cast<std::size_t>(shard.contig)];
-    const auto bases = genomes[place.genome].bases(place.index);
-    const std::vector<std::uint8_t> states = shard_states(plan, shard, tracks);
+    const std::vector<std::uint8_t> states = encode(shard);
+    const Timer timer(timings.write);
+    const std::vector<std::uint8_t> bases = genomes[place.genome].bases(
+        place.index, {shard.start_bp, shard.start_bp + shard.length_bp});
     ShardContent content;
     content.contig = plan.manifest.contigs[static_cast<std::size_t>(shard.contig)].name;
     content.start_bp = shard.start_bp;
     content.bin_bp = plan.manifest.bin_bp;
-    content.bases = bases.subspan(static_cast<std::size_t>(shard.start_bp),
-                                  static_cast<std::size_t>(shard.length_bp));
+    content.bases = bases;
     content.states = states;
     content.num_cells = static_cast<std::int32_t>(tracks.size());
     const Shard written = write_shard(partial / shard.file, content);
@@ -208,6 +182,14 @@ struct Preparation::State {
                        {"bases_digest", written.bases_digest},
                        {"states_digest", written.states_digest}};
     core::write_durably(note_path(shard), note.dump());
+  }
+
+  void read(const Input& input) const {
+    const Timer timer(input.is_genome ? timings.genomes : timings.states);
+    const bool current =
+        is_current(input.work, input.sources, input.is_genome ? 0 : options.states.line_bin_bp);
+    if (!current) input.parse(options.states);
+    log.debug("{} {}", current ? "kept" : "read", input.work.string());
   }
 
   /// The store in OUT must be what would be made now, else it is another's and stays as it is.
@@ -282,11 +264,9 @@ struct Preparation::State {
 
 Preparation::Preparation(PrepareOptions options, core::Log log)
     : state_(std::make_unique<State>()) {
-  check_files(options);
+  check_options(options);
   state_->tidies = is_untidy(options);
   if (!state_->tidies) check_out(options.out);
-  if (options.guard_bp < 0) throw core::ConfigError("the guard must not be negative");
-  if (options.shard_bp < 1) throw core::ConfigError("a shard needs at least one base");
   state_->sheet = read_sheet(options.sheet);
   state_->partial = state_->tidies ? options.out : partial_folder(options.out);
   state_->work = state_->partial / "work";
@@ -299,25 +279,32 @@ Preparation::Preparation(Preparation&&) noexcept = default;
 Preparation& Preparation::operator=(Preparation&&) noexcept = default;
 Preparation::~Preparation() = default;
 
-void Preparation::read_inputs(int part, int parts) {
+void Preparation::claim(int part) {
   std::error_code problem;
   fs::create_directories(state_->work, problem);
   if (problem) {
     throw core::IoError(
         fmt::format("{}: cannot create: {}", state_->work.string(), problem.message()));
   }
+  if (part != 0 || state_->lock.held()) return;
+  state_->lock = OutLock(state_->work / "lock");
+  // Whoever held it before may have finished in the meantime.
+  if (state_->tidies) return;
+  check_out(state_->options.out);
+  check_space(state_->options, space_for(state_->options));
+}
+
+void Preparation::read_inputs(int part, int parts) {
+  claim(part);
   std::vector<std::int64_t> sizes;
   for (const Input& input : state_->inputs) {
     std::int64_t bytes = 0;
     for (const fs::path& source : input.sources) bytes += bytes_of(source);
     sizes.push_back(bytes);
   }
-  for (const std::size_t i : share_of(sizes, part, parts)) {
-    const Input& input = state_->inputs[i];
-    const bool current = is_current(input.work, input.sources);
-    if (!current) input.parse(state_->options.states);
-    state_->log.debug("{} {}", current ? "kept" : "read", input.work.string());
-  }
+  const std::vector<std::size_t> mine = share_of(sizes, part, parts);
+  for_each_item(mine.size(), state_->options.threads,
+                [&](std::size_t i) { state_->read(state_->inputs[mine[i]]); });
 }
 
 void Preparation::plan() {
@@ -338,11 +325,14 @@ void Preparation::write_shards(int part, int parts) {
   const auto& shards = state_->plan.manifest.shards;
   std::vector<std::int64_t> sizes;
   for (const Shard& shard : shards) sizes.push_back(shard.length_bp);
-  for (const std::size_t i : share_of(sizes, part, parts)) {
-    const bool whole = state_->is_whole(shards[i]);
-    if (!whole) state_->write(shards[i]);
-    state_->log.debug("{} {}", whole ? "kept" : "wrote", shards[i].file);
-  }
+  const std::vector<std::size_t> mine = share_of(sizes, part, parts);
+  const int threads = h5::is_thread_safe() ? state_->options.threads : 1;
+  for_each_item(mine.size(), threads, [&](std::size_t i) {
+    const Shard& shard = shards[mine[i]];
+    const bool whole = state_->is_whole(shard);
+    if (!whole) state_->write(shard);
+    state_->log.debug("{} {}", whole ? "kept" : "wrote", shard.file);
+  });
 }
 
 PrepareReport Preparation::finish() {
@@ -362,6 +352,11 @@ PrepareReport Preparation::finish() {
   core::publish(state_->partial, state_->options.out);
   state_->remove_work();
   return {state_->plan.warnings, state_->summary()};
+}
+
+PrepareSeconds Preparation::seconds() const {
+  const Timings& sums = state_->timings;
+  return {sums.genomes, sums.states, sums.encode, sums.write};
 }
 
 std::vector<std::size_t> share_of(const std::vector<std::int64_t>& sizes, int part, int parts) {

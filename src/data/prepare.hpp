@@ -37,14 +37,23 @@ struct PrepareOptions {
   std::string command;                 ///< goes into the manifest
 };
 
+/// Seconds that this process has spent, summed over its threads.
+struct PrepareSeconds {
+  double genomes = 0.0;  ///< reading sequence
+  double states = 0.0;   ///< reading segmentations
+  double encode = 0.0;   ///< intervals to codes per bin
+  double write = 0.0;    ///< shards: writing, reading back, fsync
+};
+
 /// What to tell the user at the end.
 struct PrepareReport {
   std::vector<std::string> warnings;
   std::vector<std::string> summary;
 };
 
-/// Steps in this order, on every process: construct, read_inputs, plan, write_shards; then finish
-/// on one. Every step is local and may throw: the caller lets all processes agree after each.
+/// Steps in this order, on every process: construct, claim, read_inputs, plan, write_shards; then
+/// finish on one. Every step is local and may throw: the caller lets all processes agree after
+/// each. With several threads, what is thrown is the failure that one thread would have met.
 class Preparation {
  public:
   /// Cheap checks: all named files are there, the sheet parses, OUT is free. UsageError,
@@ -55,6 +64,11 @@ class Preparation {
   Preparation& operator=(Preparation&&) noexcept;
   /// Leaves OUT.partial where it is: an interrupted preparation goes on from it.
   ~Preparation();
+
+  /// Makes OUT.partial and, on part 0, locks it against other preparations for as long as this
+  /// object lives. UsageError naming the process that holds it; IoError, also when the disk
+  /// certainly lacks the space.
+  void claim(int part);
 
   /// Parses this part's share of the inputs into work files, unless those of an earlier attempt
   /// were made from the same bytes. InputError with file and line, IoError.
@@ -69,6 +83,9 @@ class Preparation {
   /// Writes the manifest, renames OUT.partial to OUT and removes the work files; on one part only.
   /// Of a store that an earlier run of the same command finished, only the work files are removed.
   [[nodiscard]] PrepareReport finish();
+
+  /// Of the steps so far.
+  [[nodiscard]] PrepareSeconds seconds() const;
 
  private:
   struct State;

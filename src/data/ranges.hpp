@@ -7,6 +7,10 @@
 
 namespace epi::data {
 
+/// No place or length is above this: far above any chromosome, far below what sums and roundings
+/// overflow at.
+inline constexpr std::int64_t kFarthestBp = std::int64_t{1} << 40U;
+
 /// 0-based, half-open, on a contig that the context names.
 struct Range {
   std::int64_t start_bp = 0;

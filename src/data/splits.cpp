@@ -88,9 +88,10 @@ void refuse_vanished(const GenomeRanges& asked, const std::vector<Interval>& kep
   const bool wanted =
       std::any_of(asked.begin(), asked.end(), [](const Ranges& ranges) { return !ranges.empty(); });
   if (!wanted || size_of(kept) > 0) return;
-  throw core::InputError(fmt::format(
-      "--{}: no base is left outside runs of N, the blacklist and the guard around other splits",
-      name_of(split)));
+  throw core::InputError(
+      fmt::format("--{}: no base is left inside --regions and outside runs of N, the blacklist and "
+                  "the guard around other splits",
+                  name_of(split)));
 }
 
 }  // namespace
@@ -105,37 +106,35 @@ GenomeRanges read_held_out(const std::string& text, const std::string& option,
                               : whole_contigs(text, option, contigs, names);
 }
 
-Blacklist read_blacklist(const std::optional<std::filesystem::path>& path,
-                         std::span<const Contig> contigs, const ContigNames& names) {
-  Blacklist blacklist{GenomeRanges(contigs.size()), {}};
-  if (!path) return blacklist;
+RegionList read_region_list(const std::string& option, const std::filesystem::path& path,
+                            std::span<const Contig> contigs, const ContigNames& names) {
+  RegionList list{GenomeRanges(contigs.size()), {}};
   std::set<std::string> unknown;
   std::int64_t skipped = 0, kept = 0;
-  for (const Region& region : read_regions(*path)) {
+  for (const Region& region : read_regions(path)) {
     const auto contig = names.find(region.contig);
     ++(contig ? kept : skipped);
     if (contig) {
-      blacklist.ranges[static_cast<std::size_t>(*contig)].push_back(region.range);
+      list.ranges[static_cast<std::size_t>(*contig)].push_back(region.range);
     } else {
       unknown.insert(region.contig);
     }
   }
   const std::vector<std::string> others(unknown.begin(), unknown.end());
-  // A blacklist that keeps nothing out is a mistake that no later step would show.
+  // A list without effect is a mistake that no later step would show.
   if (kept == 0 && skipped > 0) {
-    throw core::InputError(fmt::format(
-        "--blacklist: {}: no contig of it is in the store\n  contigs "
-        "of the store: {}\n  contigs of the file: {}{}",
-        path->string(), known_contigs(contigs), list_text(others), advice_line(others, contigs)));
+    throw core::InputError(
+        fmt::format("{}: {}: no contig of it is in the store\n  contigs "
+                    "of the store: {}\n  contigs of the file: {}{}",
+                    option, path.string(), known_contigs(contigs), list_text(others),
+                    advice_line(others, contigs)));
   }
   if (skipped > 0) {
-    blacklist.warning = fmt::format(
-        "--blacklist: {} of {} regions lie on contigs that are not in "
-        "the store ({})",
-        skipped, skipped + kept, list_text(others));
+    list.warning = fmt::format("{}: {} of {} regions lie on contigs that are not in the store ({})",
+                               option, skipped, skipped + kept, list_text(others));
   }
-  for (Ranges& contig : blacklist.ranges) contig = normalized(std::move(contig));
-  return blacklist;
+  for (Ranges& contig : list.ranges) contig = normalized(std::move(contig));
+  return list;
 }
 
 std::array<std::vector<Interval>, 3> plan_splits(const SplitRequest& request) {
@@ -152,7 +151,7 @@ std::array<std::vector<Interval>, 3> plan_splits(const SplitRequest& request) {
     const Ranges train = subtract(subtract({{0, length_bp}}, near_test), near_valid);
     for (const auto& [split, ranges] :
          {std::pair(Split::train, train), {Split::valid, valid}, {Split::test, test}}) {
-      const Ranges usable = subtract(subtract(ranges, request.gaps[c]), request.blacklist[c]);
+      const Ranges usable = subtract(subtract(ranges, request.gaps[c]), request.unwanted[c]);
       for (const Range& range : usable) {
         regions[at(split)].push_back({static_cast<std::int32_t>(c), range.start_bp, range.end_bp});
       }

@@ -28,21 +28,23 @@ using GenomeRanges = std::vector<Ranges>;
 [[nodiscard]] GenomeRanges read_held_out(const std::string& text, const std::string& option,
                                          std::span<const Contig> contigs, const ContigNames& names);
 
-struct Blacklist {
+struct RegionList {
   GenomeRanges ranges;
   std::string warning;  ///< one line that counts regions on other contigs; empty: none
 };
 
-/// Bases that no window may hold. Contigs that the genome lacks are counted and ends past a
-/// contig's end are fine here: blacklists are made for whole assemblies. InputError with both lists
-/// of names when no contig of the file is the genome's.
-[[nodiscard]] Blacklist read_blacklist(const std::optional<std::filesystem::path>& path,
-                                       std::span<const Contig> contigs, const ContigNames& names);
+/// The bases of a BED file that is made for a whole assembly: --blacklist, --regions. Contigs that
+/// the genome lacks are counted, and ends past a contig's end are fine. InputError with both lists
+/// of names when no contig of the file is the genome's. `option` is for messages.
+[[nodiscard]] RegionList read_region_list(const std::string& option,
+                                          const std::filesystem::path& path,
+                                          std::span<const Contig> contigs,
+                                          const ContigNames& names);
 
 struct SplitRequest {
   std::span<const Contig> contigs;
-  GenomeRanges valid, test;      ///< held out, as asked for
-  GenomeRanges gaps, blacklist;  ///< taken out of every split
+  GenomeRanges valid, test;     ///< held out, as asked for
+  GenomeRanges gaps, unwanted;  ///< taken out of every split: blacklist, all outside --regions
   std::int64_t guard_bp = 0;
 };
 

@@ -1,8 +1,12 @@
 // Payload first, table last: a genome is written contig by contig, before its table is known.
 #include "data/work_file.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -26,13 +30,13 @@ struct Header {
   char digest[32];
   std::int64_t table_offset;
   std::int64_t file_bytes;
-  char zero[8];
+  std::int64_t line_bin_bp;
   char content[32];
 };
 static_assert(sizeof(Header) == 96 && sizeof(Header) % alignof(StateInterval) == 0);
 static_assert(std::is_trivially_copyable_v<StateInterval> && sizeof(StateInterval) == 24);
 
-constexpr char kMagic[9] = "EPIWORK3";
+constexpr char kMagic[9] = "EPIWORK4";
 
 std::span<const std::byte> bytes_of(const void* bytes, std::size_t size) {
   return {static_cast<const std::byte*>(bytes), size};
@@ -54,13 +58,15 @@ std::string header_digest(std::span<const std::filesystem::path> sources) {
 /// Writes aside; `finish` makes the file appear under its name.
 class WorkWriter {
  public:
-  WorkWriter(const std::filesystem::path& path, std::span<const std::filesystem::path> sources)
+  WorkWriter(const std::filesystem::path& path, std::span<const std::filesystem::path> sources,
+             std::int64_t line_bin_bp)
       : path_(path), aside_(path.string() + ".tmp"), file_(std::fopen(aside_.c_str(), "wb")) {
     if (file_ == nullptr) fail("cannot create");
     std::memcpy(header_.magic, kMagic, sizeof header_.magic);
     const std::string digest = header_digest(sources);
     core::require(digest.size() == sizeof header_.digest, "a digest has 32 digits");
     std::memcpy(header_.digest, digest.data(), sizeof header_.digest);
+    header_.line_bin_bp = line_bin_bp;
     write(&header_, sizeof header_);  // again, complete, in finish
   }
   ~WorkWriter() {
@@ -88,9 +94,9 @@ class WorkWriter {
     std::memcpy(header_.content, content.data(), sizeof header_.content);
     if (std::fseek(file_, 0, SEEK_SET) != 0) fail("seek failed");
     write(&header_, sizeof header_);
-    if (std::fclose(std::exchange(file_, nullptr)) != 0) fail("write failed");
-    core::sync_path(aside_);
-    core::publish(aside_, path_);
+    if (std::fclose(std::exchange(file_, nullptr)) != 0) fail_published();
+    // No fsync: `content` tells a file that a power cut left half written.
+    if (std::rename(aside_.c_str(), path_.c_str()) != 0) fail_published();
   }
 
  private:
@@ -100,6 +106,14 @@ class WorkWriter {
   }
   [[noreturn]] void fail(const char* what) const {
     throw core::IoError(fmt::format("{}: {}: {}", aside_.string(), what, std::strerror(errno)));
+  }
+  /// The stream is closed already, and the destructor leaves the file to us.
+  [[noreturn]] void fail_published() const {
+    const int reason = errno;
+    std::error_code ignored;
+    std::filesystem::remove(aside_, ignored);
+    errno = reason;
+    fail("write failed");
   }
 
   std::filesystem::path path_, aside_;
@@ -115,12 +129,9 @@ class WorkWriter {
                           ": damaged work file; delete it and run the same command again");
 }
 
-/// The checked header: a file of another size than it was written with is cut or half written.
-Header header_of(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  Header header{};
-  if (bytes.size() < sizeof header) fail_damaged(path);
-  std::memcpy(&header, bytes.data(), sizeof header);
-  const auto size = static_cast<std::int64_t>(bytes.size());
+/// A file of another size than it was written with is cut or half written.
+Header checked(const std::filesystem::path& path, const Header& header, std::size_t file_bytes) {
+  const auto size = static_cast<std::int64_t>(file_bytes);
   if (std::memcmp(header.magic, kMagic, sizeof header.magic) != 0 || header.file_bytes != size ||
       header.table_offset < static_cast<std::int64_t>(sizeof header) ||
       header.table_offset > size) {
@@ -129,22 +140,37 @@ Header header_of(const std::filesystem::path& path, std::span<const std::uint8_t
   return header;
 }
 
-json table_of(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  const auto table = bytes.subspan(static_cast<std::size_t>(header_of(path, bytes).table_offset));
-  return json::parse(table.begin(), table.end());
+Header header_of(const WorkReader& file) {
+  Header header{};
+  if (file.size() < sizeof header) fail_damaged(file.path());
+  file.read(0, {reinterpret_cast<std::uint8_t*>(&header), sizeof header});
+  return checked(file.path(), header, file.size());
+}
+
+json table_of(const WorkReader& file, const Header& header) {
+  const auto offset = static_cast<std::size_t>(header.table_offset);
+  std::vector<std::uint8_t> text(file.size() - offset);
+  file.read(offset, text);
+  return json::parse(text.begin(), text.end());
 }
 
 /// Reads every byte: a flipped one in the payload would become a wrong store without a word.
-bool is_whole(const Header& header, std::span<const std::uint8_t> bytes) {
+bool is_whole(const WorkReader& file, const Header& header) {
   core::Digest content;
-  content.add(std::as_bytes(bytes.subspan(sizeof header)));
+  std::vector<std::uint8_t> block(std::size_t{1} << 20U);
+  for (std::size_t at = sizeof header; at < file.size();) {
+    const auto piece = std::span(block).first(std::min(block.size(), file.size() - at));
+    file.read(at, piece);
+    content.add(std::as_bytes(piece));
+    at += piece.size();
+  }
   return completed(content, header) == std::string_view(header.content, sizeof header.content);
 }
 
 /// `count` items of `size` bytes from `offset` on lie between header and table.
-void check_place(const std::filesystem::path& path, std::span<const std::uint8_t> bytes,
-                 std::size_t offset, std::size_t count, std::size_t size) {
-  const auto table = static_cast<std::size_t>(header_of(path, bytes).table_offset);
+void check_place(const std::filesystem::path& path, const Header& header, std::size_t offset,
+                 std::size_t count, std::size_t size) {
+  const auto table = static_cast<std::size_t>(header.table_offset);
   const bool begins_inside = offset >= sizeof(Header) && offset <= table;
   if (!begins_inside || count > (table - offset) / size) fail_damaged(path);
 }
@@ -164,7 +190,7 @@ std::string digest_of_files(std::span<const std::filesystem::path> files) {
 }
 
 void write_genome_work(const std::filesystem::path& path, const std::filesystem::path& genome) {
-  WorkWriter writer(path, {&genome, 1});
+  WorkWriter writer(path, {&genome, 1}, 0);
   json table = json::array();
   read_genome(genome, [&](const ContigSequence& sequence) {
     const Contig& contig = sequence.contig;
@@ -185,7 +211,7 @@ void write_genome_work(const std::filesystem::path& path, const std::filesystem:
 
 void write_track_work(const std::filesystem::path& path,
                       std::span<const std::filesystem::path> files, const StatesFormat& format) {
-  WorkWriter writer(path, files);
+  WorkWriter writer(path, files, format.line_bin_bp);
   const StateTrack track = files.empty() ? StateTrack{} : read_states(files, format);
   json contigs = json::array();
   for (const ContigTrack& contig : track.contigs) {
@@ -211,19 +237,66 @@ void write_track_work(const std::filesystem::path& path,
                  {"bin_file", track.grid.file}});
 }
 
-bool is_current(const std::filesystem::path& path, std::span<const std::filesystem::path> sources) {
+bool is_current(const std::filesystem::path& path, std::span<const std::filesystem::path> sources,
+                std::int64_t line_bin_bp) {
   if (!std::filesystem::exists(status_of(path))) return false;
   try {
-    const MappedFile file(path);
-    const Header header = header_of(path, file.bytes());
-    return is_whole(header, file.bytes()) && digest_in(header) == header_digest(sources);
+    const WorkReader file(path);
+    const Header header = header_of(file);
+    return header.line_bin_bp == line_bin_bp && is_whole(file, header) &&
+           digest_in(header) == header_digest(sources);
   } catch (const core::FormatError&) {
     return false;  // damaged: read the input again
   }
 }
 
+WorkReader::WorkReader(std::filesystem::path path)
+    : path_(std::move(path)), descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+  struct ::stat about {};
+  if (descriptor_ >= 0 && ::fstat(descriptor_, &about) == 0) {
+    size_ = static_cast<std::size_t>(about.st_size);
+    return;
+  }
+  const int reason = errno;
+  if (descriptor_ >= 0) (void)::close(descriptor_);
+  const auto message = fmt::format("{}: cannot open: {}", path_.string(), std::strerror(reason));
+  if (reason == ENOENT) throw core::MissingError(message);
+  throw core::IoError(message);
+}
+
+WorkReader::WorkReader(WorkReader&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(other.size_) {}
+
+WorkReader& WorkReader::operator=(WorkReader&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+WorkReader::~WorkReader() {
+  if (descriptor_ >= 0) (void)::close(descriptor_);
+}
+
+void WorkReader::read(std::size_t offset, std::span<std::uint8_t> out) const {
+  while (!out.empty()) {
+    const ssize_t got = ::pread(descriptor_, out.data(), out.size(), static_cast<::off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      throw core::IoError(fmt::format("{}: read failed: {}", path_.string(),
+                                      got < 0 ? std::strerror(errno) : "the file ends early"));
+    }
+    offset += static_cast<std::size_t>(got);
+    out = out.subspan(static_cast<std::size_t>(got));
+  }
+}
+
 GenomeWork::GenomeWork(const std::filesystem::path& path) try : file_(path) {
-  for (const json& entry : table_of(path, file_.bytes())) {
+  const Header header = header_of(file_);
+  digest_ = digest_in(header);
+  for (const json& entry : table_of(file_, header)) {
     Contig contig;
     entry.at("name").get_to(contig.name);
     entry.at("length_bp").get_to(contig.length_bp);
@@ -235,8 +308,8 @@ GenomeWork::GenomeWork(const std::filesystem::path& path) try : file_(path) {
     contigs_.push_back(std::move(contig));
     offsets_.push_back(entry.at("offset").get<std::size_t>());
     if (contigs_.back().length_bp < 0) fail_damaged(path);
-    check_place(path, file_.bytes(), offsets_.back(),
-                static_cast<std::size_t>(contigs_.back().length_bp), 1);
+    check_place(path, header, offsets_.back(), static_cast<std::size_t>(contigs_.back().length_bp),
+                1);
     Ranges& gaps = gaps_.emplace_back();
     for (const json& gap : entry.at("gaps")) gaps.push_back({gap.at(0), gap.at(1)});
   }
@@ -244,15 +317,21 @@ GenomeWork::GenomeWork(const std::filesystem::path& path) try : file_(path) {
   fail_damaged(path);
 }
 
-std::span<const std::uint8_t> GenomeWork::bases(std::size_t contig) const {
-  return file_.bytes().subspan(offsets_[contig],
-                               static_cast<std::size_t>(contigs_[contig].length_bp));
+std::vector<std::uint8_t> GenomeWork::bases(std::size_t contig, Range range) const {
+  core::require(0 <= range.start_bp && range.start_bp <= range.end_bp &&
+                    range.end_bp <= contigs_[contig].length_bp,
+                "the bases lie on the contig");
+  std::vector<std::uint8_t> bases(static_cast<std::size_t>(range.end_bp - range.start_bp));
+  file_.read(offsets_[contig] + static_cast<std::size_t>(range.start_bp), bases);
+  return bases;
 }
 
 TrackWork::TrackWork(const std::filesystem::path& path) try : file_(path) {
-  digest_ = digest_in(header_of(path, file_.bytes()));
+  const WorkReader reader(path);
+  const Header header = header_of(reader);
+  digest_ = digest_in(header);
   if (digest_.find_first_not_of('0') == std::string::npos) digest_.clear();
-  const json table = table_of(path, file_.bytes());
+  const json table = table_of(reader, header);
   grid_ = {table.at("bin_bp"), table.at("boundaries"), table.at("bin_line"), table.at("bin_file")};
   for (const json& entry : table.at("states")) {
     states_.push_back({entry.at("number"), entry.at("label"), entry.at("style"), entry.at("line"),
@@ -265,7 +344,7 @@ TrackWork::TrackWork(const std::filesystem::path& path) try : file_(path) {
     files_.push_back(entry.at("file"));
     const bool aligned = offsets_.back() % alignof(StateInterval) == 0;
     if (!aligned || counts_.back() == 0) fail_damaged(path);
-    check_place(path, file_.bytes(), offsets_.back(), counts_.back(), sizeof(StateInterval));
+    check_place(path, header, offsets_.back(), counts_.back(), sizeof(StateInterval));
   }
 } catch (const json::exception&) {
   fail_damaged(path);

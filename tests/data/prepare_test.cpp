@@ -1,7 +1,9 @@
 // The whole way from text to store, read back through Store and compared with the text by hand.
 #include "data/prepare.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -12,65 +14,11 @@
 
 #include "core/files.hpp"
 #include "data/plan.hpp"
+#include "data/prepare_inputs.hpp"
 #include "data/store.hpp"
-#include "data/text_inputs.hpp"
 
 namespace epi::data {
 namespace {
-
-/// A small genome: contig "7" of 1033 bases with N around it, contig "chr8" of 600.
-constexpr std::int64_t kLength7 = 1033;
-
-std::string fasta_7() {
-  std::string bases(static_cast<std::size_t>(kLength7), 'A');
-  for (std::size_t i = 0; i < 250; ++i) bases[i] = 'N';
-  for (std::size_t i = 250; i < 1033; ++i) bases[i] = "ACGTacgt"[i % 8];
-  return ">7 with N\n" + bases + "\n";
-}
-std::string fasta_8() {
-  return ">chr8\n" + std::string(600, 'g') + "\n";
-}
-
-constexpr const char* kCellA =
-    "7\t200\t400\t1_Tss\n7\t400\t600\t18_Quies\n7\t800\t1033\t9_Enh\n"
-    "chr8\t0\t200\t18_Quies\nchr8\t200\t600\t1_Tss\n";
-constexpr const char* kCellB =
-    "7\t0\t800\t18_Quies\n7\t1000\t1200\t9_Enh\n7\t1200\t1400\t1_Tss\nchr8\t0\t200\t9_Enh\n"
-    "chr8\t200\t400\t18_Quies\nchrUn\t0\t200\t1_Tss\n";
-
-PrepareOptions options_in(const InputFolder& folder) {
-  PrepareOptions options;
-  options.genomes = {folder.write("7.fa", fasta_7()), folder.write("8.fa", fasta_8())};
-  (void)folder.write("a.bed", kCellA);
-  (void)folder.write("b.bed", kCellB);
-  options.sheet =
-      folder.write("sheet.tsv", "cell\tname\tpath\nA\tcell a\ta.bed\nB\tcell b\tb.bed\n");
-  options.out = folder.path() / "store";
-  options.valid = "chr8";
-  options.guard_bp = 100;
-  options.shard_bp = 450;  // 400 after rounding to bins
-  options.command = "test";
-  return options;
-}
-
-PrepareReport prepare(const PrepareOptions& options, int parts = 1) {
-  std::vector<Preparation> all;
-  for (int i = 0; i < parts; ++i) all.emplace_back(options, core::Log());
-  for (int i = 0; i < parts; ++i) all[static_cast<std::size_t>(i)].read_inputs(i, parts);
-  for (Preparation& part : all) part.plan();
-  for (int i = 0; i < parts; ++i) all[static_cast<std::size_t>(i)].write_shards(i, parts);
-  return all.front().finish();
-}
-
-std::map<std::string, std::string> files_of(const std::filesystem::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file()) {
-      files[entry.path().filename().string()] = core::read_text(entry.path());
-    }
-  }
-  return files;
-}
 
 TEST(Prepare_store, SmallGenome_holdsWhatTheTextSays) {
   const InputFolder folder;
@@ -124,6 +72,59 @@ TEST(Prepare_parts, OneTwoAndFiveParts_writeTheSameBytes) {
     (void)prepare(options, parts);
     EXPECT_EQ(expected, files_of(options.out)) << parts;
   }
+}
+
+TEST(Prepare_threads, AnyNumberOfThreadsAndParts_writesTheSameBytes) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)prepare(options);
+  const auto expected = files_of(options.out);
+  for (const int threads : {2, 3, 8}) {
+    for (const int parts : {1, 2, 3}) {
+      options.threads = threads;
+      options.out = folder.path() / fmt::format("store-{}-{}", threads, parts);
+      (void)prepare(options, parts);
+      EXPECT_EQ(expected, files_of(options.out)) << threads << " threads, " << parts << " parts";
+    }
+  }
+}
+
+TEST(Prepare_threads, SeveralBadInputs_giveTheErrorOfOneThread) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)folder.write("a.bed", "7\t0\t200\tbad_a\n");
+  (void)folder.write("b.bed", "7\t0\t200\tbad_b and more\n");  // longer: begun before a
+  for (const int threads : {1, 2, 4}) {
+    options.threads = threads;
+    expect_input_error({"b.bed:1:", "bad_b"}, [&] { (void)prepare(options); });
+  }
+}
+
+TEST(Prepare_lock, SecondPreparation_isRefusedWhileTheFirstLives) {
+  const InputFolder folder;
+  const PrepareOptions options = options_in(folder);
+  {
+    Preparation first(options, core::Log());
+    first.claim(0);
+    Preparation second(options, core::Log());
+    const std::string holder = fmt::format("process {} on ", getpid());
+    expect_error(core::ErrorKind::usage, {"store.partial", holder, "already"},
+                 [&] { second.claim(0); });
+    EXPECT_NO_THROW(second.claim(1));  // a rank of the first run
+    EXPECT_NO_THROW(first.read_inputs(0, 2));
+  }
+  // The file is still there, the lock is not.
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "store.partial" / "work" / "lock"));
+  EXPECT_NO_THROW((void)prepare(options));
+  EXPECT_FALSE(std::filesystem::exists(options.out / "work"));
+}
+
+TEST(Prepare_lock, WaitingForOneThatFinished_isRefused) {
+  const InputFolder folder;
+  const PrepareOptions options = options_in(folder);
+  Preparation late(options, core::Log());
+  (void)prepare(options);
+  expect_error(core::ErrorKind::usage, {"there already"}, [&] { late.claim(0); });
 }
 
 TEST(Prepare_interrupted, SecondRun_keepsWholePiecesAndRepairsTheRest) {
@@ -217,7 +218,7 @@ TEST(Prepare_interrupted, OtherAliases_makeOtherShards) {
 TEST(Prepare_coordinates, EndFarPastTheContig_isCutAndAnImpossibleOneRefused) {
   const InputFolder folder;
   PrepareOptions options = options_in(folder);
-  options.guard_bp = std::numeric_limits<std::int64_t>::max();
+  options.guard_bp = kFarthestBp;
   (void)folder.write("a.bed", "7\t200\t1099511627776\t1_Tss\nchr8\t0\t600\t9_Enh\n");
   (void)prepare(options);
   EXPECT_EQ(1, Store::open(options.out).corpus().segments[2].states[0][0]);

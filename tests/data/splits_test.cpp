@@ -42,8 +42,8 @@ TEST(Splits_regions, GuardGapsAndBlacklist_areTakenOut) {
   r.request.valid[0] = {{200, 300}};
   r.request.test[0] = {{350, 400}};
   r.request.gaps[0] = {{600, 700}};
-  r.request.blacklist[0] = {{360, 370}, {0, 10}};
-  r.request.blacklist[0] = normalized(r.request.blacklist[0]);
+  r.request.unwanted[0] = {{360, 370}, {0, 10}};
+  r.request.unwanted[0] = normalized(r.request.unwanted[0]);
   r.request.guard_bp = 60;
   const auto regions = plan_splits(r.request);
   // Train: outside 140..360 and 290..460; valid: 200..300 less 290..460.
@@ -117,10 +117,10 @@ TEST(Splits_blacklist, OtherContigsAndFarEnds_areFine) {
   const ContigNames names(contigs, ChrPrefix::matters);
   const InputFolder folder;
   const auto bed = folder.write("b.bed", "chr9\t0\t5\nchr1\t900\t5000\nchr1\t3\t5\n");
-  EXPECT_EQ((GenomeRanges{{{3, 5}, {900, 5000}}, {}}), read_blacklist(bed, contigs, names).ranges);
+  EXPECT_EQ((GenomeRanges{{{3, 5}, {900, 5000}}, {}}),
+            read_region_list("--blacklist", bed, contigs, names).ranges);
   EXPECT_EQ("--blacklist: 1 of 3 regions lie on contigs that are not in the store (chr9)",
-            read_blacklist(bed, contigs, names).warning);
-  EXPECT_EQ((GenomeRanges{{}, {}}), read_blacklist(std::nullopt, contigs, names).ranges);
+            read_region_list("--blacklist", bed, contigs, names).warning);
 }
 
 TEST(Splits_blacklist, NoKnownContig_isRefusedWithBothListsAndTheAlias) {
@@ -129,12 +129,14 @@ TEST(Splits_blacklist, NoKnownContig_isRefusedWithBothListsAndTheAlias) {
   const auto bed = folder.write("b.bed", "1\t0\t5\n9\t900\t5000\n");
   const ContigNames exact(contigs, ChrPrefix::matters);
   expect_input_error({bed.string(), "store: chr1, chr2", "file: 1, 9", "--alias-chr"},
-                     [&] { (void)read_blacklist(bed, contigs, exact); });
+                     [&] { (void)read_region_list("--blacklist", bed, contigs, exact); });
   expect_input_error({bed.string() + ":1:", "'1'", "chr1, chr2", "--alias-chr"},
                      [&] { (void)read_held_out(bed.string(), "--test", contigs, exact); });
-  const Blacklist aliased = read_blacklist(bed, contigs, {contigs, ChrPrefix::optional});
+  const RegionList aliased =
+      read_region_list("--blacklist", bed, contigs, {contigs, ChrPrefix::optional});
   EXPECT_EQ((GenomeRanges{{{0, 5}}, {}}), aliased.ranges);
-  EXPECT_TRUE(read_blacklist(folder.write("none.bed", ""), contigs, exact).warning.empty());
+  EXPECT_TRUE(read_region_list("--blacklist", folder.write("none.bed", ""), contigs, exact)
+                  .warning.empty());
 }
 
 }  // namespace

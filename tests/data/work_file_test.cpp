@@ -21,11 +21,10 @@ TEST(WorkFile_genome, Contigs_readBackAsTheFastaHasThem) {
   ASSERT_EQ(2U, work.contigs().size());
   EXPECT_EQ("a", work.contigs()[0].name);
   EXPECT_EQ(1, work.contigs()[0].iupac_bp);
-  const auto a = work.bases(0);
-  EXPECT_EQ((std::vector<std::uint8_t>{0, 1, 2, 3, 12, 12}),
-            std::vector<std::uint8_t>(a.begin(), a.end()));
-  EXPECT_EQ(152U, work.bases(1).size());
-  EXPECT_EQ(2, work.bases(1)[151]);
+  EXPECT_EQ(core::digest_of_file(fasta), work.digest());
+  EXPECT_EQ((std::vector<std::uint8_t>{0, 1, 2, 3, 12, 12}), work.bases(0, {0, 6}));
+  EXPECT_EQ((std::vector<std::uint8_t>{4, 2, 2}), work.bases(1, {149, 152}));
+  EXPECT_TRUE(work.bases(1, {7, 7}).empty());
   EXPECT_EQ((Ranges{{0, 150}}), work.gaps(1));
 }
 
@@ -49,16 +48,17 @@ TEST(WorkFile_current, ChangedSourceOrDamage_isNotCurrent) {
   const InputFolder folder;
   const auto bed = folder.write("s.bed", "c\t0\t200\tE1\n");
   const auto path = folder.path() / "s.bin";
-  EXPECT_FALSE(is_current(path, {&bed, 1}));
+  EXPECT_FALSE(is_current(path, {&bed, 1}, 200));
   write_track_work(path, {&bed, 1}, {});
-  EXPECT_TRUE(is_current(path, {&bed, 1}));
+  EXPECT_TRUE(is_current(path, {&bed, 1}, 200));
   (void)folder.write("s.bed", "c\t0\t200\tE2\n");
-  EXPECT_FALSE(is_current(path, {&bed, 1}));
+  EXPECT_FALSE(is_current(path, {&bed, 1}, 200));
   (void)folder.write("s.bed", "c\t0\t200\tE1\n");
+  EXPECT_FALSE(is_current(path, {&bed, 1}, 100)) << "read with another --bin";
   const std::string whole = core::read_text(path);
   for (const std::size_t size : {std::size_t{0}, std::size_t{40}, whole.size() - 1}) {
     (void)folder.write("s.bin", std::string_view(whole).substr(0, size));
-    EXPECT_FALSE(is_current(path, {&bed, 1})) << size;
+    EXPECT_FALSE(is_current(path, {&bed, 1}, 200)) << size;
     expect_error(core::ErrorKind::format, {path.string()}, [&] { const TrackWork work(path); });
   }
 }
@@ -73,10 +73,10 @@ TEST(WorkFile_current, AnyFlippedByte_isFound) {
     std::string damaged = whole;
     damaged[byte] = static_cast<char>(damaged[byte] ^ 1);
     (void)folder.write("s.bin", damaged);
-    EXPECT_FALSE(is_current(path, {&bed, 1})) << byte;
+    EXPECT_FALSE(is_current(path, {&bed, 1}, 200)) << byte;
   }
   (void)folder.write("s.bin", whole);
-  EXPECT_TRUE(is_current(path, {&bed, 1}));
+  EXPECT_TRUE(is_current(path, {&bed, 1}, 200));
 }
 
 TEST(WorkFile_track, PlaceOutsideOfTheFile_isDamage) {
@@ -97,7 +97,7 @@ TEST(WorkFile_track, PlaceOutsideOfTheFile_isDamage) {
 TEST(WorkFile_failure, BadInput_leavesNoFile) {
   const InputFolder folder;
   const auto bed = folder.write("s.bed", "c\t0\t200\toops\n");
-  expect_input_error({"'oops'"}, [&] { write_track_work(folder.path() / "s.bin", bed); });
+  expect_input_error({"'oops'"}, [&] { write_track_work(folder.path() / "s.bin", {&bed, 1}, {}); });
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "s.bin"));
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "s.bin.tmp"));
 }

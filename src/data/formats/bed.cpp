@@ -12,8 +12,6 @@ namespace epi::data {
 namespace {
 
 constexpr std::size_t kColumns = 4;
-/// Far above any chromosome, far below what sums and roundings of coordinates overflow at.
-constexpr std::int64_t kFarthestBp = std::int64_t{1} << 40;
 
 /// Whole words only: a contig may be called "tracked1".
 bool starts_with_word(std::string_view line, std::string_view word) {
