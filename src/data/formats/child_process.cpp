@@ -91,7 +91,8 @@ struct SpawnPlan {
     sigset_t standard;
     (void)sigemptyset(&none);
     (void)sigemptyset(&standard);
-    for (const int signal : {SIGPIPE, SIGXCPU, SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGTERM}) {
+    for (const int signal :
+         {SIGPIPE, SIGXCPU, SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGTERM, SIGUSR2}) {
       (void)sigaddset(&standard, signal);
     }
     (void)posix_spawnattr_setsigmask(&attributes, &none);
