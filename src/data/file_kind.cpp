@@ -28,6 +28,7 @@ namespace {
 
 constexpr std::size_t kLongestQuote = 60;
 constexpr std::size_t kFaiColumns = 5;
+constexpr std::size_t kMostNames = 8;  // of one contig; UCSC, Ensembl, RefSeq, GenBank and few more
 
 using Columns = std::vector<std::string_view>;
 
@@ -120,6 +121,15 @@ bool is_small_number(std::string_view text) {
   return is_whole_number(text) && text.size() <= 4;
 }
 
+/// Tab-separated names without blanks, few in a row.
+bool is_row_of_names(const Columns& columns) {
+  const bool tabs = columns.size() >= 2 && columns[0].data()[columns[0].size()] == '\t';
+  return tabs && columns.size() <= kMostNames &&
+         std::all_of(columns.begin(), columns.end(), [](std::string_view name) {
+           return name.find_first_of(" {\"") == std::string_view::npos;
+         });
+}
+
 /// Tables without coordinates.
 std::optional<FileKind> kind_of_table(const std::vector<Columns>& records) {
   const Columns& first = records[0];
@@ -135,9 +145,7 @@ std::optional<FileKind> kind_of_table(const std::vector<Columns>& records) {
   if (is_state(first[0])) return FileKind::state_names;
   const bool header = records.size() > 1 && records[1].size() == first.size();
   if (header && is_state(records[1][0])) return FileKind::state_names;
-  const bool names = std::all_of(records.begin(), records.end(), [](const Columns& columns) {
-    return columns.size() >= 2 && columns[0].data()[columns[0].size()] == '\t';
-  });
+  const bool names = std::all_of(records.begin(), records.end(), is_row_of_names);
   return names ? std::optional(FileKind::aliases) : std::nullopt;
 }
 

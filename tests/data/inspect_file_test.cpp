@@ -50,6 +50,9 @@ TEST(FileKind_test, UnknownFiles_areQuoted) {
   expect_input_error({"file", "is empty"}, [&] { (void)kind_of_text(folder, ""); });
   expect_input_error({"file:1", "'once upon a time'", "FASTA"},
                      [&] { (void)kind_of_text(folder, "once upon a time\n"); });
+  expect_input_error({"file:1"}, [&] {
+    (void)kind_of_text(folder, "id\ttissue\nBSS1\tabdominal fat\nBSS2\tabdominal fat\n");
+  });
   expect_input_error({"file", "neither text nor"},
                      [&] { (void)kind_of_text(folder, std::string("\0\1\2\n", 4)); });
   expect_error(core::ErrorKind::missing, {"nowhere"},

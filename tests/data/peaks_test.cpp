@@ -16,9 +16,10 @@ TEST(Peaks, NarrowPeak_lines_areReadAsWritten) {
                                  "track type=narrowPeak\n"
                                  "chr2\t100\t300\tpeak1\t870\t+\t12.5\t-1\t3.25\t0\n"
                                  "chr1\t7\t9\t.\t0\t.\t1e2\t7\t-1.00000\t-1\r\n"
-                                 "chr1\t7\t9\tx\t0\t-\t0\tinf\t2\t1\n");
+                                 "chr1\t7\t9\tx\t0\t-\t0\tinf\t 2\t1\n"
+                                 "chr1\t7\t9\tx\t0\t-\t0\t-1\t2\t2\n");
   const auto peaks = read_peaks(path);
-  ASSERT_EQ(peaks.size(), 3U);
+  ASSERT_EQ(peaks.size(), 4U);
   EXPECT_EQ(peaks[0].contig, "chr2");
   EXPECT_EQ(peaks[0].range, (Range{100, 300}));
   EXPECT_EQ(peaks[0].name, "peak1");
@@ -34,6 +35,7 @@ TEST(Peaks, NarrowPeak_lines_areReadAsWritten) {
   EXPECT_FALSE(peaks[1].q_value);
   EXPECT_FALSE(peaks[1].summit_bp);
   EXPECT_EQ(peaks[2].summit_bp, 8);  // the last base of the peak
+  EXPECT_EQ(peaks[3].summit_bp, 8);  // so does one that was rounded up
 }
 
 TEST(Peaks, Forms_areToldByTheFirstRecord) {
@@ -74,7 +76,7 @@ TEST(Peaks, WrongLines_areErrorsWithFileAndLine) {
     const auto path = folder.write("bad.narrowPeak", good + line);
     expect_input_error({"bad.narrowPeak:2", part}, [&] { (void)read_peaks(path); });
   };
-  refused("c\t1\t9\tn\t0\t+\t1\t-1\t-1\t8\n", "peak 8 lies outside of the record, which is 8 long");
+  refused("c\t1\t9\tn\t0\t+\t1\t-1\t-1\t9\n", "peak 9 lies outside of the record, which is 8 long");
   refused("c\t1\t9\tn\t0\t+\t1\t-1\t-1\t-2\n", "peak -2 is outside");
   refused("c\t1\t9\tn\t0\t+\t1\t-1\t-1\t3.5\n", "peak '3.5' is not a whole number");
   refused("c\t1\t9\tn\tx\t+\t1\t-1\t-1\t3\n", "score 'x' is not a number");

@@ -54,12 +54,12 @@ std::int64_t whole_number(const TextFile& file, std::string_view text, std::stri
 }
 
 bool is_number(std::string_view text) {
-  const auto value = parsed<double>(text);
+  const auto value = parsed<double>(without_blanks(text));
   return value && !std::isnan(*value);
 }
 
 double number(const TextFile& file, std::string_view text, std::string_view what) {
-  const auto value = parsed<double>(text);
+  const auto value = parsed<double>(without_blanks(text));
   if (!value || std::isnan(*value)) {
     file.fail(fmt::format("{} '{}' is not a number", what, text));
   }

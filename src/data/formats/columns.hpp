@@ -21,7 +21,8 @@ void split_columns(std::string_view line, std::vector<std::string_view>& columns
 [[nodiscard]] std::int64_t whole_number(const TextFile& file, std::string_view text,
                                         std::string_view what, std::int64_t lowest = 0);
 
-/// Whether `text` is a number with or without a fraction or exponent; infinity is one.
+/// Whether `text` is a number with or without a fraction or exponent; infinity is one. Blanks
+/// around it are some writer's padding.
 [[nodiscard]] bool is_number(std::string_view text);
 
 /// A number that is not NaN. InputError as above.

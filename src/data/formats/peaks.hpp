@@ -4,8 +4,9 @@
 //   narrowPeak := contig start end name score strand signalValue pValue qValue peak
 //   broadPeak  := the same without peak
 //
-// pValue, qValue and peak are -1 where there is none; peak counts from start. Files of 20 columns,
-// as IDR writes for pairs of replicates, hold the merged peak in the first ten.
+// pValue, qValue and peak are -1 where there is none; peak counts from start, and where a caller
+// rounded it up to the peak's length it means the last base. Files of 20 columns, as IDR writes for
+// pairs of replicates, hold the merged peak in the first ten.
 #pragma once
 
 #include <cstdint>
