@@ -20,7 +20,8 @@ std::int64_t count_of(const std::string& text, const std::string& part) {
 TEST(CommandLine, help_listsTheVerbs) {
   const Outcome outcome = epitrain("--help", fresh_folder("help"));
   EXPECT_EQ(outcome.code, 0) << outcome.all();
-  for (const char* verb : {"prepare", "inspect", "verify", "pretrain", "evaluate", "bench"}) {
+  for (const char* verb :
+       {"prepare", "inspect", "verify", "leak", "pretrain", "evaluate", "bench"}) {
     EXPECT_NE(outcome.out.find(verb), std::string::npos) << verb;
   }
 }
