@@ -187,6 +187,24 @@ void refuse_stateless(const MatchRequest& request, const std::vector<bool>& has_
                   advice(request, bare, rich, ends)));
 }
 
+/// A cell with files and none of the store's contigs would be shown as missing throughout: the sign
+/// of contigs that are named otherwise in this file than in the others'.
+void refuse_stranger(const MatchRequest& request, std::size_t cell,
+                     const std::vector<std::optional<std::size_t>>& row) {
+  const std::vector<std::string>& names = request.tracks[cell].contigs();
+  const bool any = std::any_of(row.begin(), row.end(), [](const auto& t) { return t.has_value(); });
+  if (names.empty() || any) return;
+  std::vector<std::string> known;
+  for (const Contig& contig : request.contigs) known.push_back(contig.name);
+  const std::string advice = alias_advice(names, request.contigs);
+  throw core::InputError(fmt::format(
+      "{}: cell '{}' has states on no contig of the store\n  contigs of the store: {}\n  contigs "
+      "of "
+      "the file: {}\n  {}",
+      file_of(request, cell, 0), request.sheet[cell].cell, list_text(known), list_text(names),
+      advice.empty() ? "if it has none by right, leave its path empty in the sheet" : advice));
+}
+
 }  // namespace
 
 MatchedTracks match_tracks(const MatchRequest& request) {
@@ -219,6 +237,9 @@ MatchedTracks match_tracks(const MatchRequest& request) {
     }
   }
   refuse_stateless(request, has_states);
+  for (std::size_t cell = 0; cell < request.tracks.size(); ++cell) {
+    refuse_stranger(request, cell, result.tracks[cell]);
+  }
   result.warning = text_of(request, misfits);
   return result;
 }

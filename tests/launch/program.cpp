@@ -97,6 +97,10 @@ std::string Outcome::all() const {
   return "exit " + std::to_string(code) + "\nstdout:\n" + out + "\nstderr:\n" + err;
 }
 
+Outcome run(const std::string& line, const fs::path& folder) {
+  return shell(line, folder);
+}
+
 Outcome epitrain(const std::string& arguments, const fs::path& folder) {
   return shell("'" EPI_PROGRAM "' " + arguments, folder);
 }

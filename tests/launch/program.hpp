@@ -17,6 +17,9 @@ struct Outcome {
 /// Runs `epitrain ARGUMENTS` through the shell in `folder`.
 [[nodiscard]] Outcome epitrain(const std::string& arguments, const std::filesystem::path& folder);
 
+/// Runs a shell line there, for what only a shell can do to the program.
+[[nodiscard]] Outcome run(const std::string& line, const std::filesystem::path& folder);
+
 /// The same under mpirun with this many ranks. A shell line in `meanwhile` runs beside it; there
 /// $job is mpirun's process id.
 [[nodiscard]] Outcome mpirun(int ranks, const std::string& arguments,

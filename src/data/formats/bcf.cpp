@@ -22,6 +22,11 @@ class BcfFile final : public VariantSource {
     // An absolute path: htslib takes "-" and "scheme:..." for other things than files.
     handle_.reset(hts_open(std::filesystem::absolute(path).c_str(), "r"));
     if (!handle_ || handle_->format.format != bcf) throw core::InputError(name_ + ": not BCF");
+    // Only packed records have a checksum; in others a flipped bit of a length makes htslib ask for
+    // gigabytes.
+    if (handle_->format.compression != bgzf) {
+      throw core::InputError(name_ + ": BCF without compression; pack it: bcftools view -O b");
+    }
     header_.reset(bcf_hdr_read(handle_.get()));
     // Without samples the genotypes are passed over.
     if (!header_ || bcf_hdr_set_samples(header_.get(), nullptr, 0) != 0) {

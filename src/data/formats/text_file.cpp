@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/error.hpp"
 
@@ -19,6 +20,7 @@ constexpr std::size_t kBlockBytes = 64;  // small inputs then have lines that a 
 constexpr std::size_t kBlockBytes = std::size_t{1} << 18U;
 #endif
 constexpr std::size_t kLongestLine = std::size_t{1} << 20U;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int kBgzf = 2;  // bgzf_compression(): 0 plain, 1 gzip, 2 bgzip
 
 [[noreturn]] void fail_to_open(const std::string& name) {
@@ -85,7 +87,12 @@ std::string_view TextFile::next_block() {
         "{}: reading failed after line {}: the file is damaged or cut short; fetch it again", name_,
         line_number_));
   }
-  return {buffer_.data(), static_cast<std::size_t>(got)};
+  std::string_view block(buffer_.data(), static_cast<std::size_t>(got));
+  // Spreadsheets and editors put UTF-8's mark there, which would become part of the first name.
+  if (std::exchange(at_start_, false) && block.starts_with(kByteOrderMark)) {
+    block.remove_prefix(kByteOrderMark.size());
+  }
+  return block;
 }
 
 // Lines are views into the block; only one that a block's end cuts is copied.

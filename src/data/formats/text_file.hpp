@@ -1,5 +1,6 @@
 // Text files as they come: plain, gzip or bgzip, read in one pass. A compressed file that ends
-// early is an error, never a short file: half a chromosome would otherwise train without a word.
+// early is an error, never a short file: half a chromosome would otherwise train without a word. A
+// byte order mark at the start is dropped.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +48,7 @@ class TextFile {
   std::string_view block_;  ///< the unread rest of buffer_
   std::string carry_;       ///< the start of a line that a block's end cut
   std::int64_t line_number_ = 0;
+  bool at_start_ = true;
 };
 
 }  // namespace epi::data
