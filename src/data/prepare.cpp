@@ -19,6 +19,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "data/formats/sheet.hpp"
+#include "data/formats/state_names.hpp"
 #include "data/h5.hpp"
 #include "data/out_lock.hpp"
 #include "data/parallel.hpp"
@@ -187,7 +188,7 @@ struct Preparation::State {
   void read(const Input& input) const {
     const Timer timer(input.is_genome ? timings.genomes : timings.states);
     const bool current =
-        is_current(input.work, input.sources, input.is_genome ? 0 : options.states.line_bin_bp);
+        is_current(input.work, input.sources, input.is_genome ? 0 : reading_key(options.states));
     if (!current) input.parse(options.states);
     log.debug("{} {}", current ? "kept" : "read", input.work.string());
   }
@@ -268,6 +269,7 @@ Preparation::Preparation(PrepareOptions options, core::Log log)
   state_->tidies = is_untidy(options);
   if (!state_->tidies) check_out(options.out);
   state_->sheet = read_sheet(options.sheet);
+  if (options.state_names) options.states.names = read_state_names(*options.state_names).states;
   state_->partial = state_->tidies ? options.out : partial_folder(options.out);
   state_->work = state_->partial / "work";
   state_->options = std::move(options);

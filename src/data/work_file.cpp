@@ -30,7 +30,7 @@ struct Header {
   char digest[32];
   std::int64_t table_offset;
   std::int64_t file_bytes;
-  std::int64_t line_bin_bp;
+  std::int64_t reading;  // see reading_key
   char content[32];
 };
 static_assert(sizeof(Header) == 96 && sizeof(Header) % alignof(StateInterval) == 0);
@@ -59,14 +59,14 @@ std::string header_digest(std::span<const std::filesystem::path> sources) {
 class WorkWriter {
  public:
   WorkWriter(const std::filesystem::path& path, std::span<const std::filesystem::path> sources,
-             std::int64_t line_bin_bp)
+             std::int64_t reading)
       : path_(path), aside_(path.string() + ".tmp"), file_(std::fopen(aside_.c_str(), "wb")) {
     if (file_ == nullptr) fail("cannot create");
     std::memcpy(header_.magic, kMagic, sizeof header_.magic);
     const std::string digest = header_digest(sources);
     core::require(digest.size() == sizeof header_.digest, "a digest has 32 digits");
     std::memcpy(header_.digest, digest.data(), sizeof header_.digest);
-    header_.line_bin_bp = line_bin_bp;
+    header_.reading = reading;
     write(&header_, sizeof header_);  // again, complete, in finish
   }
   ~WorkWriter() {
@@ -211,7 +211,7 @@ void write_genome_work(const std::filesystem::path& path, const std::filesystem:
 
 void write_track_work(const std::filesystem::path& path,
                       std::span<const std::filesystem::path> files, const StatesFormat& format) {
-  WorkWriter writer(path, files, format.line_bin_bp);
+  WorkWriter writer(path, files, reading_key(format));
   const StateTrack track = files.empty() ? StateTrack{} : read_states(files, format);
   json contigs = json::array();
   for (const ContigTrack& contig : track.contigs) {
@@ -237,13 +237,20 @@ void write_track_work(const std::filesystem::path& path,
                  {"bin_file", track.grid.file}});
 }
 
+std::int64_t reading_key(const StatesFormat& format) {
+  if (format.names.empty()) return format.line_bin_bp;
+  std::string text = std::to_string(format.line_bin_bp);
+  for (const State& state : format.names) text += fmt::format("\n{} {}", state.number, state.label);
+  return std::stoll(core::digest_of(text).substr(0, 15), nullptr, 16);  // 60 bits
+}
+
 bool is_current(const std::filesystem::path& path, std::span<const std::filesystem::path> sources,
-                std::int64_t line_bin_bp) {
+                std::int64_t reading) {
   if (!std::filesystem::exists(status_of(path))) return false;
   try {
     const WorkReader file(path);
     const Header header = header_of(file);
-    return header.line_bin_bp == line_bin_bp && is_whole(file, header) &&
+    return header.reading == reading && is_whole(file, header) &&
            digest_in(header) == header_digest(sources);
   } catch (const core::FormatError&) {
     return false;  // damaged: read the input again

@@ -33,11 +33,13 @@ void write_genome_work(const std::filesystem::path& path, const std::filesystem:
 void write_track_work(const std::filesystem::path& path,
                       std::span<const std::filesystem::path> files, const StatesFormat& format);
 
-/// True when `path` is a whole work file made from exactly what `sources` hold now, with
-/// `line_bin_bp` as in StatesFormat, 0 for sequence.
+/// Whatever of a format changes what is read, as one number: without names it is the bin alone.
+[[nodiscard]] std::int64_t reading_key(const StatesFormat& format);
+
+/// True when `path` is a whole work file made from exactly what `sources` hold now, read as
+/// `reading`, a reading_key, says; 0 for sequence.
 [[nodiscard]] bool is_current(const std::filesystem::path& path,
-                              std::span<const std::filesystem::path> sources,
-                              std::int64_t line_bin_bp);
+                              std::span<const std::filesystem::path> sources, std::int64_t reading);
 
 /// Of one file its own digest, of several the digest of theirs; of none empty.
 [[nodiscard]] std::string digest_of_files(std::span<const std::filesystem::path> files);

@@ -109,6 +109,35 @@ TEST(Prepare_state_names, LabelsAndColours_areStored) {
   EXPECT_EQ("TxWk", manifest.states[1].label);
 }
 
+/// The first bin's code in cell type A, whose file writes labels without numbers.
+std::uint8_t code_of_tss(const PrepareOptions& options) {
+  (void)prepare(options);
+  return Store::open(options.out, true).corpus().segments[0].states[0][0];
+}
+
+TEST(Prepare_state_names, LabelsAlone_getTheNumbersOfTheList) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)folder.write(
+      "a.bed", "7\t200\t400\tTss\n7\t400\t600\tquies\n7\t800\t1033\tEnh\nchr8\t0\t600\tTss\n");
+  expect_input_error({"a.bed:1", "'Tss'", "--state-names"}, [&] { (void)prepare(options); });
+  options.state_names = folder.write("names.tsv", "1\tTss\n9\tEnh\n18\tQuies\n");
+  {
+    Preparation killed(options, core::Log());
+    killed.read_inputs(0, 1);
+  }
+  EXPECT_EQ(1, code_of_tss(options));
+  // Another list gives other numbers: what the killed attempt has read does not count then.
+  options.out = folder.path() / "other";
+  {
+    Preparation killed(options, core::Log());
+    killed.read_inputs(0, 1);
+  }
+  (void)folder.write("b.bed", "7\t0\t800\tQuies\n");
+  options.state_names = folder.write("other.tsv", "1\tEnh\n9\tTss\n18\tQuies\n");
+  EXPECT_EQ(2, code_of_tss(options));
+}
+
 TEST(Prepare_cells, WithoutFiles_areMissingThroughoutAndKeepGroupAndWeight) {
   const InputFolder folder;
   PrepareOptions options = options_in(folder);

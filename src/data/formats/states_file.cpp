@@ -139,6 +139,7 @@ class TrackReader {
     if (likely < by_number_.size() && by_number_[likely].text == text) {
       return static_cast<std::int32_t>(likely);
     }
+    text = text.substr(0, text.find_last_not_of(' ') + 1);
     const auto spelling = parse_state(text);
     const std::int32_t number = spelling ? spelling->number : number_of_label(text, place);
     note_state(text, spelling.value_or(StateSpelling{number, text, "Name"}), place);
@@ -146,7 +147,7 @@ class TrackReader {
   }
 
   std::int32_t number_of_label(std::string_view text, const LinePlace& place) const {
-    const auto known = numbers_.find(plain_label(text.substr(0, text.find_last_not_of(' ') + 1)));
+    const auto known = numbers_.find(plain_label(text));
     if (known != numbers_.end()) return known->second;
     if (numbers_.empty()) {
       place.fail(
