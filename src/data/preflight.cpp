@@ -209,6 +209,7 @@ void check_options(const PrepareOptions& options) {
   if (options.sizes) require_file(*options.sizes, "--sizes");
   if (options.state_names) require_file(*options.state_names, "--state-names");
   if (options.state_map) require_file(*options.state_map, "--state-map");
+  (void)alias_table_of(options.alias);  // neither a file nor a bundled table
   if (options.flank_bp != 0 && !options.regions) {
     throw core::UsageError("--flank widens --regions, which is not given");
   }

@@ -55,10 +55,10 @@ std::string lengths_text(const MatchRequest& request, const Misfits& misfits) {
   if (!differ) return {};
   const std::string assembly = assembly_of_ends(track_ends(request.tracks), request.bin_bp);
   return fmt::format(
-      "lengths differ by more than a bin, {}; in the genome: {}; in the segmentations: {}",
-      assembly.empty() || !request.assembly.empty()
+      "lengths differ by more than a bin ({}): in the genome: {}; in the segmentations: {}",
+      assembly.empty()
           ? "is it the same assembly?"
-          : fmt::format("the segmentations end as {} does; is the sequence cut?", assembly),
+          : fmt::format("segmentations end as {} does: is the sequence cut?", assembly),
       list_text(genome_list), list_text(state_list));
 }
 
