@@ -68,8 +68,8 @@ std::string any_file(std::span<const Segmentation> all) {
       "a file in the column 'path' of one at least");
 }
 
-/// The list's state of that number. Labels differ in case and in '/' against '_' between
-/// publications of one model; anything else is another model.
+/// The list's state of that number. Labels that differ by more than plain_label levels are those of
+/// another model.
 void check_named(const StateNames& names, const Sighting& found) {
   const auto known =
       std::find_if(names.states.begin(), names.states.end(),

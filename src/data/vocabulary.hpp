@@ -35,7 +35,7 @@ struct Vocabulary {
 
 /// The vocabulary of a store: the common one or, with `names`, exactly theirs: cell types may then
 /// write states in different ways. With `map`, its targets. Null: without. InputError: as above; a
-/// state that `names` lack, or calls otherwise (up to case, and '/' against '_'), with file and
+/// state that `names` lack, or calls otherwise (see plain_label), with file and
 /// line of both; states that the map lacks, see mapped_codes.
 [[nodiscard]] Vocabulary make_vocabulary(std::span<const Segmentation> all, const StateNames* names,
                                          const StateMap* map);

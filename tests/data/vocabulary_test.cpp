@@ -66,21 +66,23 @@ TEST(Vocabulary_absentEpigenome, CellWithoutFiles_changesNothing) {
 }
 
 const StateNames kNames = {
-    "names.tsv", {{1, "TssA", "255,0,0"}, {2, "ZNF/Rpts", ""}, {9, "Quies", "255,255,255"}}};
+    "names.tsv",
+    {{1, "TssA", "255,0,0"}, {2, "ZNF/Rpts", ""}, {5, "Tx5p", ""}, {9, "Quies", "255,255,255"}}};
 
 TEST(Vocabulary_names, AnyStyle_getsTheListsLabelsColoursAndCodes) {
   const Named a = {{1, "", "E1", 4}, {9, "", "E1", 5}};
-  const Named b = {{1, "tssa", "1_Name", 1}, {2, "ZNF_Rpts", "1_Name", 2}};
+  const Named b = {
+      {1, "tssa", "1_Name", 1}, {2, "ZNF_Rpts", "1_Name", 2}, {5, "Tx5'", "1_Name", 3}};
   const Named c = {{9, "", "1", 1}};
   const std::vector<Segmentation> all = {
       {{"a.bed"}, a, {}}, {{"b.bed"}, b, {}}, {{"c.bed"}, c, {}}};
   const Vocabulary vocabulary = make_vocabulary(all, &kNames, nullptr);
-  ASSERT_EQ(3U, vocabulary.states.size());
+  ASSERT_EQ(4U, vocabulary.states.size());
   EXPECT_EQ("ZNF/Rpts", vocabulary.states[1].label);
   EXPECT_EQ("255,0,0", vocabulary.states[0].colour);
-  EXPECT_EQ(3, vocabulary.codes.at(9));
+  EXPECT_EQ(4, vocabulary.codes.at(9));
   EXPECT_EQ(0, vocabulary.codes.at(8));
-  EXPECT_EQ((std::vector<std::size_t>{1, 1, 2}), vocabulary.lacking);
+  EXPECT_EQ((std::vector<std::size_t>{2, 1, 3}), vocabulary.lacking);
 }
 
 TEST(Vocabulary_names, StateOutsideOfTheListOrCalledOtherwise_namesLineAndList) {

@@ -154,6 +154,7 @@ std::string plain_label(std::string_view label) {
   for (char& letter : plain) {
     if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
     if (letter == '/') letter = '_';
+    if (letter == '\'') letter = 'p';
   }
   return plain;
 }

@@ -41,8 +41,8 @@ struct StateSpelling {
 /// numbers above 9999, which are scores or ids.
 [[nodiscard]] std::optional<StateSpelling> parse_state(std::string_view text);
 
-/// Labels that mean the same compare equal in this form: case and '/' against '_' differ between
-/// publications of one model.
+/// Labels that mean the same compare equal in this form: case, '/' against '_' and the prime of
+/// "Tx5'" against the p of "Tx5p" differ between publications of one model.
 [[nodiscard]] std::string plain_label(std::string_view label);
 
 /// A table of names.
