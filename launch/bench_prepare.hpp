@@ -23,6 +23,7 @@ struct PrepareBenchResult {
   double disk_mb_per_s = 0.0;  ///< one plain file of 1 GiB, written and fsynced; 10^6 bytes
   double read_s = 0.0, plan_s = 0.0, write_s = 0.0, finish_s = 0.0;
   double total_s = 0.0;          ///< of the four
+  double processor_s = 0.0;      ///< used meanwhile: little beside total_s x threads means waiting
   data::PrepareSeconds seconds;  ///< sums over threads
   double peak_memory_mib = 0.0;  ///< resident, until the store is whole
   std::int64_t store_bytes = 0;  ///< of the whole folder

@@ -108,8 +108,8 @@ std::vector<Contig> contigs_of(const SyntheticSize& size) {
   std::vector<Contig> contigs;
   std::int64_t total_bp = 0;
   for (const data::KnownContig& known : data::known_contigs()) {
-    // The mitochondrion has no segmentation.
-    if (known.assembly != "hg19" || known.ucsc == "chrM") continue;
+    // Mitochondria (of which one has no name at UCSC) have no segmentation.
+    if (known.assembly != "hg19" || known.ucsc.empty() || known.ucsc == "chrM") continue;
     contigs.push_back({known.ucsc, known.length_bp});
     total_bp += known.length_bp;
   }

@@ -85,6 +85,7 @@ void print_json(const PrepareBenchOptions& options, const PrepareBenchResult& r)
       {"disk_mb_per_s", r.disk_mb_per_s},
       {"seconds",
        {{"total", r.total_s},
+        {"processor", r.processor_s},
         {"read", r.read_s},
         {"plan", r.plan_s},
         {"write", r.write_s},
@@ -114,11 +115,12 @@ void print_table(const PrepareBenchOptions& options, const PrepareBenchResult& r
   const SyntheticInputs& in = r.inputs;
   std::string text = fmt::format(
       "synthetic genome of {:.1f} Mb, {} segmentations of {} intervals, {}; {} threads\n"
-      "prepared in {:.1f} s: read {:.1f}, plan {:.1f}, write {:.1f}, finish {:.1f}\n",
+      "prepared in {:.1f} s: read {:.1f}, plan {:.1f}, write {:.1f}, finish {:.1f}; processor time "
+      "{:.1f} s\n",
       1e-6 * static_cast<double>(in.bases), options.size.cells,
       in.lines / std::max<std::int64_t>(1, options.size.cells),
       options.size.packing == Packing::gzip ? "gzip" : "plain text", options.threads, r.total_s,
-      r.read_s, r.plan_s, r.write_s, r.finish_s);
+      r.read_s, r.plan_s, r.write_s, r.finish_s, r.processor_s);
   text += fmt::format(
       "  parse, per thread   genome {:.0f} MB/s, states {:.0f} MB/s = {:.2f} M lines/s\n"
       "  encode, per thread  {:.1f} M intervals/s\n"
