@@ -30,15 +30,19 @@ void check_content(const ShardContent& content) {
   core::require(content.num_cells >= 0 && static_cast<std::int64_t>(content.states.size()) ==
                                               content.num_cells * num_bins(length, content.bin_bp),
                 "a shard has one state per cell and bin");
-  core::require(std::all_of(content.bases.begin(), content.bases.end(), is_base_code),
-                "bases are codes 0..4, plus 8 where soft-masked");
+  core::require(are_base_codes(content.bases), "bases are codes 0..4, plus 8 where soft-masked");
 }
 
 std::string digest(std::span<const std::uint8_t> data) {
   return core::digest_of(std::as_bytes(data));
 }
 
-void fill(const std::filesystem::path& path, const ShardContent& content) {
+/// Of what is meant to be in the file.
+struct Digests {
+  std::string bases, states;
+};
+
+void fill(const std::filesystem::path& path, const ShardContent& content, const Digests& digests) {
   const auto length = static_cast<std::int64_t>(content.bases.size());
   h5::File file = h5::File::create(path);
   file.set_attribute("/", "format", std::string("epitrain shard"));
@@ -48,10 +52,10 @@ void fill(const std::filesystem::path& path, const ShardContent& content) {
   file.set_attribute("/", "bin_bp", std::int64_t{content.bin_bp});
   file.set_attribute("/", "num_cells", std::int64_t{content.num_cells});
   file.write(kBases, {1, length, 1}, content.bases);
-  file.set_attribute(kBases, "xxh3_128", digest(content.bases));
+  file.set_attribute(kBases, "xxh3_128", digests.bases);
   if (content.num_cells > 0) {
     file.write(kStates, {content.num_cells, num_bins(length, content.bin_bp), 2}, content.states);
-    file.set_attribute(kStates, "xxh3_128", digest(content.states));
+    file.set_attribute(kStates, "xxh3_128", digests.states);
   }
   file.close();
 }
@@ -143,14 +147,20 @@ ShardLayout layout_of(const std::filesystem::path& path, const h5::File& file) {
 
 }  // namespace
 
+bool are_base_codes(std::span<const std::uint8_t> codes) {
+  unsigned other = 0;
+  for (const std::uint8_t code : codes) other |= static_cast<unsigned>(!is_base_code(code));
+  return other == 0;
+}
+
 Shard write_shard(const std::filesystem::path& path, const ShardContent& content) {
   check_content(content);
   const Aside aside(path.string() + ".tmp");
-  fill(aside.path(), content);
+  const Digests meant{digest(content.bases), content.num_cells > 0 ? digest(content.states) : ""};
+  fill(aside.path(), content, meant);
   Shard shard = read_shard_entry(aside.path());
   // What was read back is compared with what was meant, not only with its own digests.
-  if (shard.bases_digest != digest(content.bases) ||
-      (content.num_cells > 0 && shard.states_digest != digest(content.states))) {
+  if (shard.bases_digest != meant.bases || shard.states_digest != meant.states) {
     throw core::IoError(fmt::format("{}: what was written does not read back; the disk is faulty",
                                     aside.path().string()));
   }

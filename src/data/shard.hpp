@@ -27,6 +27,9 @@ struct ShardContent {
   return (code & core::kBaseMask) <= core::kBaseN && code <= (core::kSoftMasked | core::kBaseMask);
 }
 
+/// Whether all bytes are; looks at every one, which is faster than stopping at the first other.
+[[nodiscard]] bool are_base_codes(std::span<const std::uint8_t> codes);
+
 /// Writes `path` durably and returns its entry (file name, bytes, digest; `contig` index is the
 /// caller's to fill). IoError or FormatError name the file; nothing is left under `path` then.
 [[nodiscard]] Shard write_shard(const std::filesystem::path& path, const ShardContent& content);
