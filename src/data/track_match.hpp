@@ -33,9 +33,10 @@ struct MatchedTracks {
 };
 
 /// InputError when a contig has no states in any cell (both lists of contigs, and what would help),
-/// when a cell with files has no states on any contig (likewise), when two contigs of one cell are one contig of the store, when a track ends off the grid before
-/// the contig's end, the sign of another assembly, or when a track is of another assembly than the
-/// genome: its ends are those of another one, or lie behind a contig that has its whole length.
+/// when a cell with files has no states on any contig (likewise), when two contigs of one cell are
+/// one contig of the store, when a track ends off the grid before the contig's end, the sign of
+/// another assembly, or when a track is of another assembly than the genome: its ends are those of
+/// another one, or lie behind a contig that has its whole length.
 [[nodiscard]] MatchedTracks match_tracks(const MatchRequest& request);
 
 }  // namespace epi::data
