@@ -236,6 +236,20 @@ class Patient {
   Files files_;
 };
 
+/// Opening by headers alone looks at no payload: damage there passes. All else must be as it was.
+bool keeps_shape(const fs::path& folder, const Sight& expected) {
+  try {
+    const Sight found = sight_of(Store::open(folder));
+    bool same = found.manifest == expected.manifest;
+    for (std::size_t i = 0; same && i < expected.segments.size(); ++i) {
+      same = found.segments.at(i).size() == expected.segments[i].size();
+    }
+    return same;
+  } catch (const epi::core::Error& error) {
+    return is_users_error(error);
+  }
+}
+
 enum class Verdict { refused, same, silent, broken };
 
 Verdict open_verdict(const fs::path& folder, const Sight& expected) {
@@ -318,6 +332,7 @@ class Mutation_test : public ::testing::Test {
     const auto start = std::chrono::steady_clock::now();
     const Verdict opened = open_verdict(folder, expected);
     const Verdict verified = verify_verdict(folder);
+    EXPECT_TRUE(keeps_shape(folder, expected)) << name << " changes what headers say";
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     EXPECT_NE(opened, Verdict::silent) << name << " changes what a reader sees";
     EXPECT_NE(opened, Verdict::broken) << name << " breaks a promise between our functions";

@@ -78,6 +78,13 @@ TEST(TextFile_lines, OneOfTwoMebibytes_isNoTable) {
   expect_input_error({path.string() + ":2:"}, [&] { (void)lines_of(path); });
 }
 
+TEST(TextFile_lines, ByteOrderMark_isNoPartOfTheFirst) {
+  const InputFolder folder;
+  const std::string text = "\xef\xbb\xbfone\n\xef\xbb\xbftwo\n";
+  EXPECT_EQ(lines_of(folder.write("marked", text)),
+            (std::vector<std::string>{"one", "\xef\xbb\xbftwo"}));
+}
+
 TEST(PlainText_bytes, Utf8IsPlain_controlAndLatin1AreNot) {
   EXPECT_TRUE(is_plain_text("CD4\xe2\x81\xba T \xc3\xa9\t'/"));
   EXPECT_FALSE(is_plain_text("caf\xe9"));

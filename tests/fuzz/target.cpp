@@ -1,6 +1,5 @@
 #include "fuzz/target.hpp"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -11,14 +10,24 @@
 namespace epi::fuzz {
 namespace {
 
-/// One file without a name for the whole process: opening it by path costs microseconds.
+/// One file for the whole process, in memory where the system has a file system there. It has a
+/// name: HDF5 opens no file without one.
 class MemoryFile {
  public:
-  MemoryFile() : handle_(memfd_create("input", 0)) {
-    if (handle_ < 0) throw std::runtime_error("no file in memory");
-    path_ = "/proc/self/fd/" + std::to_string(handle_);
+  MemoryFile() {
+    const bool in_memory = std::filesystem::is_directory("/dev/shm");
+    const std::filesystem::path folder =
+        in_memory ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path();
+    std::string name = (folder / "epi_fuzz_XXXXXX").string();
+    handle_ = mkstemp(name.data());
+    if (handle_ < 0) throw std::runtime_error("no file in " + folder.string());
+    path_ = name;
   }
-  ~MemoryFile() { (void)close(handle_); }
+  ~MemoryFile() {
+    (void)close(handle_);
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
 
@@ -30,7 +39,7 @@ class MemoryFile {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
-  int handle_;
+  int handle_ = -1;
   std::filesystem::path path_;
 };
 
