@@ -4,18 +4,35 @@
 #include <hdf5.h>
 
 #include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "core/error.hpp"
 
 namespace epi::data::h5 {
+
+/// What HDF5 made of a file in memory.
+struct Image {
+  Image() = default;
+  ~Image() { std::free(bytes); }
+  Image(const Image&) = delete;
+  Image& operator=(const Image&) = delete;
+  void* bytes = nullptr;  ///< by malloc; there once the file is closed
+};
+
 namespace {
 
 constexpr std::int64_t kNone = -1;
 // HDF5 keeps a chunk's size in 32 bits; four of the bytes are the checksum.
 constexpr std::int64_t kMaxChunkBytes = std::numeric_limits<std::uint32_t>::max() - 4;
 constexpr std::int64_t kChecksumBytes = 4;
+constexpr std::size_t kGrowthBytes = std::size_t{1} << 22U;  // of a file in memory
 
 /// Keeps HDF5 from printing its error stack while in scope.
 class Quiet {
@@ -114,15 +131,59 @@ Id open_attribute(hid_t file, const std::filesystem::path& path, const std::stri
       fmt::format("no attribute {} of {}", name, object)));
 }
 
-hid_t create_file(const std::filesystem::path& path) {
+void* resize(void* bytes, std::size_t size, H5FD_file_image_op_t /*when*/, void* /*image*/) {
+  return std::realloc(bytes, size);
+}
+
+/// HDF5 and its image part with the bytes when the file is closed: complete only then.
+herr_t release(void* bytes, H5FD_file_image_op_t when, void* image) {
+  if (when == H5FD_FILE_IMAGE_OP_FILE_CLOSE) {
+    static_cast<Image*>(image)->bytes = bytes;
+  } else {
+    std::free(bytes);
+  }
+  return 0;
+}
+
+void* keep_image(void* image) {
+  return image;  // File owns it
+}
+
+herr_t leave_image(void* /*image*/) {
+  return 0;
+}
+
+/// HDF5 neither reports all that goes wrong on a full disk nor survives it (1.10.8 ends the process
+/// with a segmentation fault), so it writes to memory, and we to the disk.
+hid_t create_file(const std::filesystem::path& path, Image& image) {
   const Quiet quiet;
   const Id access(H5Pcreate(H5P_FILE_ACCESS));
   const Id creation(H5Pcreate(H5P_FILE_CREATE));
+  check<core::IoError>(H5Pset_fapl_core(access, kGrowthBytes, 0), path, "cannot stay in memory");
+  H5FD_file_image_callbacks_t callbacks = {};
+  callbacks.image_realloc = resize;
+  callbacks.image_free = release;
+  callbacks.udata_copy = keep_image;
+  callbacks.udata_free = leave_image;
+  callbacks.udata = &image;
+  check<core::IoError>(H5Pset_file_image_callbacks(access, &callbacks), path,
+                       "cannot keep the file in memory");
   check<core::IoError>(H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), path,
                        "cannot choose the file format");
   check<core::IoError>(H5Pset_obj_track_times(creation, 0), path, "cannot drop time stamps");
   return check<core::IoError>(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access), path,
                               "cannot create");
+}
+
+/// The image without what its buffer has beyond the end, which the superblock (version 3) tells.
+std::span<const std::uint8_t> file_in(const Image& image) {
+  constexpr std::size_t kVersionAt = 8, kEndAt = 28;
+  const auto* bytes = static_cast<const std::uint8_t*>(image.bytes);
+  core::require(bytes != nullptr && bytes[kVersionAt] == 3,
+                "HDF5 leaves a file of its latest format");
+  std::uint64_t end = 0;
+  for (std::size_t i = 8; i-- > 0;) end = end << 8U | bytes[kEndAt + i];
+  return {bytes, static_cast<std::size_t>(end)};
 }
 
 hid_t open_file(const std::filesystem::path& path) {
@@ -131,6 +192,20 @@ hid_t open_file(const std::filesystem::path& path) {
   check<core::FormatError>(H5Pset_file_locking(access, 0, 1), path, "cannot switch off locks");
   return check<core::FormatError>(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), path,
                                   "cannot open as HDF5");
+}
+
+/// Replaces the file.
+void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  bool written =
+      file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  int reason = errno;
+  if (file != nullptr && std::fclose(file) != 0 && written) {
+    written = false;
+    reason = errno;
+  }
+  if (written) return;
+  throw core::IoError(fmt::format("{}: write failed: {}", path.string(), std::strerror(reason)));
 }
 
 /// Row by row chunks with Fletcher32 and nothing else.
@@ -149,33 +224,45 @@ bool is_thread_safe() {
   return H5is_library_threadsafe(&safe) >= 0 && safe != 0;
 }
 
-File::File(std::filesystem::path path, std::int64_t id) : path_(std::move(path)), id_(id) {}
+File::File(std::filesystem::path path) : path_(std::move(path)), id_(kNone) {}
 
 File File::create(const std::filesystem::path& path) {
-  return {path, create_file(path)};
+  File file(path);
+  file.image_ = std::make_unique<Image>();
+  file.id_ = create_file(path, *file.image_);
+  return file;
 }
 
 File File::open(const std::filesystem::path& path) {
-  return {path, open_file(path)};
+  File file(path);
+  file.id_ = open_file(path);
+  return file;
 }
 
 File::File(File&& other) noexcept
-    : path_(std::move(other.path_)), id_(std::exchange(other.id_, kNone)) {}
+    : path_(std::move(other.path_)),
+      id_(std::exchange(other.id_, kNone)),
+      image_(std::move(other.image_)) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(id_, other.id_);
+  std::swap(image_, other.image_);
   return *this;
 }
 
 File::~File() {
   const Quiet quiet;
-  if (id_ != kNone) (void)H5Fclose(id_);
+  if (id_ != kNone) (void)H5Fclose(id_);  // may still write to image_
 }
 
 void File::close() {
-  const Quiet quiet;
-  check<core::IoError>(H5Fclose(std::exchange(id_, kNone)), path_, "cannot finish writing");
+  core::require(image_ != nullptr, "only a created file is written");
+  {
+    const Quiet quiet;
+    check<core::IoError>(H5Fclose(std::exchange(id_, kNone)), path_, "cannot finish");
+  }
+  write_file(path_, file_in(*image_));
 }
 
 void File::write(const std::string& name, Shape shape, std::span<const std::uint8_t> data) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,11 +31,13 @@ struct Chunk {
 /// Whether threads may call this library at a time (it then takes turns inside).
 [[nodiscard]] bool is_thread_safe();
 
-/// An open HDF5 file; closing is in the destructor, or in `close` where its failure matters.
+struct Image;  // h5.cpp
+
+/// An open HDF5 file; the destructor closes it.
 class File {
  public:
-  /// Replaces `path` by an empty file in the latest format, without time stamps: equal contents
-  /// give equal bytes. IoError with HDF5's text.
+  /// A new file in the latest format, without time stamps: equal contents give equal bytes. It is
+  /// made in memory and replaces `path` in `close`, which must be called. IoError with HDF5's text.
   static File create(const std::filesystem::path& path);
   /// Read only. FormatError with HDF5's text.
   static File open(const std::filesystem::path& path);
@@ -50,7 +53,7 @@ class File {
   void set_attribute(const std::string& object, const std::string& name, const std::string& text);
   /// The same for a 64-bit integer.
   void set_attribute(const std::string& object, const std::string& name, std::int64_t value);
-  /// Flushes and closes; IoError.
+  /// Writes a created file and closes it. IoError with the system's reason, on a full disk say.
   void close();
 
   /// FormatError naming file and dataset when it is absent or is not of bytes.
@@ -67,11 +70,11 @@ class File {
                                                const std::string& name) const;
 
  private:
-  /// Owns `id`, an open HDF5 handle; `path` is for messages.
-  File(std::filesystem::path path, std::int64_t id);
+  explicit File(std::filesystem::path path);
 
   std::filesystem::path path_;
-  std::int64_t id_;
+  std::int64_t id_;               ///< open HDF5 handle
+  std::unique_ptr<Image> image_;  ///< of a created file; outlives the handle
 };
 
 }  // namespace epi::data::h5
