@@ -1,6 +1,7 @@
 // The program `epitrain`: picks the verb, turns exceptions into one message and an exit code.
 #include <CLI/CLI.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -67,6 +68,8 @@ int run(int argc, char** argv, Session& session) {
 }  // namespace epi::launch
 
 int main(int argc, char** argv) {
+  // A limit on the size of files is an error of the write that meets it, as a full disk is.
+  (void)std::signal(SIGXFSZ, SIG_IGN);
   epi::launch::Session session(argc, argv);
   try {
     return epi::launch::run(argc, argv, session);

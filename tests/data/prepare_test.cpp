@@ -3,12 +3,15 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <limits>
 #include <map>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -159,6 +162,62 @@ TEST(Prepare_interrupted, SecondRun_keepsWholePiecesAndRepairsTheRest) {
   EXPECT_EQ(time, std::filesystem::last_write_time(kept));
   (void)next.finish();
   EXPECT_EQ(expected, files_of(options.out));
+}
+
+/// While it lives, files of this process can't grow beyond `bytes`: what a full disk looks like.
+class SmallFiles {
+ public:
+  explicit SmallFiles(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    (void)::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    (void)::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~SmallFiles() {
+    (void)::setrlimit(RLIMIT_FSIZE, &before_);
+    (void)std::signal(SIGXFSZ, handler_);
+  }
+  SmallFiles(const SmallFiles&) = delete;
+  SmallFiles& operator=(const SmallFiles&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+TEST(Prepare_interrupted, DiskThatFills_isOneErrorAndTheNextRunGoesOn) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  (void)prepare(options);
+  const auto expected = files_of(options.out);
+  std::size_t largest = 0;
+  for (const auto& [name, text] : expected) largest = std::max(largest, text.size());
+  std::set<std::string> failed;
+  for (std::size_t bytes = 20; bytes < largest; bytes += 450) {
+    options.out = folder.path() / fmt::format("store-{}", bytes);
+    options.threads = 1 + static_cast<int>(bytes % 3);
+    std::string message;
+    try {
+      const SmallFiles full(bytes);
+      (void)prepare(options);
+    } catch (const core::IoError& error) {
+      message = error.what();
+    }
+    EXPECT_NE(std::string::npos, message.find("File too large")) << bytes << ": " << message;
+    failed.insert(message.substr(message.rfind('/', message.find(':')) + 1, 8));
+    EXPECT_FALSE(std::filesystem::exists(options.out));
+    for (const auto& [name, text] : files_of(options.out.string() + ".partial")) {
+      const auto whole = expected.find(name);
+      if (name.ends_with(".h5")) {
+        EXPECT_EQ(whole->second, text) << name;
+      }
+    }
+    (void)prepare(options);
+    EXPECT_EQ(expected, files_of(options.out)) << bytes;
+  }
+  // Work files, shards, their notes and the manifest have all been too large once.
+  EXPECT_TRUE(failed.contains("genome-0")) << failed.size();
+  EXPECT_TRUE(failed.contains("shard-00")) << failed.size();
+  EXPECT_TRUE(failed.contains("manifest")) << failed.size();
 }
 
 TEST(Prepare_interrupted, ChangedInput_isReadAgain) {
