@@ -144,4 +144,20 @@ inline Batch by_reference(const Job& job, std::span<const SampleRef> samples) {
   return assemble(job, samples, [](const AssembleArgs& args) { epi::reference::assemble(args); });
 }
 
+/// Nothing is hidden.
+inline MaskSpec no_masks() {
+  MaskSpec masks;
+  masks.dna_rate = masks.state_rate = masks.state_dropout = 0.0F;
+  return masks;
+}
+
+/// Only DNA is hidden, each span in one way.
+inline MaskSpec dna_only(float rate, float mask_share, float random_share) {
+  MaskSpec masks = no_masks();
+  masks.dna_rate = rate;
+  masks.mask_share = mask_share;
+  masks.random_share = random_share;
+  return masks;
+}
+
 }  // namespace epi::testing
