@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <set>
+#include <utility>
 
 #include "core/error.hpp"
 #include "data/tables.hpp"
@@ -55,13 +56,19 @@ bool has_name(const KnownContig& contig, std::string_view name) {
   return !name.empty() && (name == contig.ucsc || name == contig.ensembl || name == contig.refseq);
 }
 
-/// The one assembly that all contigs of the table with some property belong to; empty when there is
-/// none or more than one.
+/// hg18, hg19 and much else share one mitochondrion, GRCh37 and hg38 another: neither tells what
+/// the chromosomes beside it are.
+bool is_mitochondrion(const KnownContig& contig) {
+  return contig.ucsc == "chrM" || contig.ensembl == "MT";
+}
+
+/// The one assembly that all chromosomes of the table with some property belong to; empty when
+/// there is none or more than one.
 template <class Fits>
 std::string only_assembly(Fits fits) {
   std::string only;
   for (const KnownContig& known : known_contigs()) {
-    if (!fits(known)) continue;
+    if (is_mitochondrion(known) || !fits(known)) continue;
     if (!only.empty() && only != known.assembly) return {};
     only = known.assembly;
   }
@@ -74,7 +81,7 @@ std::string assembly_by_sequence(const Contig& contig) {
   });
 }
 
-/// A length that two assemblies have (the mitochondrion's, under different names) tells nothing.
+/// A length that two assemblies have tells nothing.
 std::string assembly_by_length(const Contig& contig) {
   const std::string assembly = only_assembly(
       [&contig](const KnownContig& known) { return known.length_bp == contig.length_bp; });
@@ -111,6 +118,41 @@ const char* text_of(Evidence evidence) {
                   of_b.assembly, text_of(of_b.evidence)));
 }
 
+/// Whether any known assembly has a chromosome of this name.
+bool is_chromosome(std::string_view name) {
+  const auto& known = known_contigs();
+  return std::any_of(known.begin(), known.end(), [name](const KnownContig& contig) {
+    return !is_mitochondrion(contig) && has_name(contig, name);
+  });
+}
+
+/// A chromosome may be cut, then it is shorter; it is never longer, nor under another assembly's
+/// RefSeq name.
+bool can_be_cut_from(std::string_view assembly, const Contig& contig) {
+  const KnownContig* known = find_known(assembly, contig.name);
+  return known != nullptr && contig.length_bp <= known->length_bp;
+}
+
+/// Names and lengths of a few chromosomes may agree by chance or by descent. Those that do not
+/// agree are told, and take the name away where one cannot belong to the assembly or most differ.
+void weigh_contradictions(std::span<const Contig> contigs, AssemblyGuess& guess) {
+  if (guess.name.empty()) return;
+  std::size_t agreeing = 0;
+  bool impossible = false;
+  for (const Contig& contig : contigs) {
+    if (witness_of(contig).evidence != Evidence::none) {
+      ++agreeing;
+    } else if (is_chromosome(contig.name)) {
+      impossible = impossible || !can_be_cut_from(guess.name, contig);
+      guess.contradicting.push_back(contig.name);
+    }
+  }
+  if (!impossible && guess.contradicting.size() <= agreeing) return;
+  guess.almost = std::exchange(guess.name, {});
+  guess.evidence = Evidence::none;
+  guess.altered.clear();
+}
+
 bool fits_end(const KnownContig& known, std::int64_t end_bp, std::int64_t bin_bp) {
   return std::abs(end_bp - known.length_bp) <= bin_bp;
 }
@@ -134,6 +176,13 @@ std::vector<std::string> names_in_use(const KnownContig& contig) {
   std::vector<std::string> names = {contig.ucsc, contig.ensembl, contig.refseq};
   std::erase(names, "");
   return names;
+}
+
+bool is_mitochondrion(std::string_view name) {
+  const auto& known = known_contigs();
+  return std::any_of(known.begin(), known.end(), [name](const KnownContig& contig) {
+    return is_mitochondrion(contig) && has_name(contig, name);
+  });
 }
 
 const KnownContig* find_known(std::string_view assembly, std::string_view name) {
@@ -163,6 +212,7 @@ AssemblyGuess assembly_of(std::span<const Contig> contigs) {
       guess.altered.push_back(contig.name);
     }
   }
+  weigh_contradictions(contigs, guess);
   return guess;
 }
 
@@ -174,7 +224,13 @@ std::string assembly_of_ends(const TrackEnds& ends, std::int64_t bin_bp) {
     });
     if (!assembly.empty()) told.insert(std::move(assembly));
   }
-  return told.size() == 1 ? *told.begin() : std::string();
+  if (told.size() != 1) return {};
+  // Tracks may end early, but not behind the end.
+  const bool fits = std::all_of(ends.begin(), ends.end(), [&](const auto& end) {
+    const KnownContig* known = find_known(*told.begin(), end.first);
+    return known == nullptr || is_mitochondrion(*known) || end.second <= known->length_bp + bin_bp;
+  });
+  return fits ? *told.begin() : std::string();
 }
 
 }  // namespace epi::data

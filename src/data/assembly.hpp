@@ -34,6 +34,9 @@ struct KnownContig {
 /// The contig of an assembly with this name in any naming; nullptr: none.
 [[nodiscard]] const KnownContig* find_known(std::string_view assembly, std::string_view name);
 
+/// Whether a known assembly calls its mitochondrion so, in any naming.
+[[nodiscard]] bool is_mitochondrion(std::string_view name);
+
 enum class Evidence : std::uint8_t { none, lengths, sequences };
 
 struct AssemblyGuess {
@@ -42,18 +45,24 @@ struct AssemblyGuess {
   /// Contigs with the name and length of one of the assembly's, but another sequence: masked,
   /// patched, or damaged.
   std::vector<std::string> altered;
+  /// Contigs with the name of a known chromosome, but another length.
+  std::vector<std::string> contradicting;
+  /// The name that those took away; empty: none.
+  std::string almost;
 };
 
 /// By MD5 where any contig has a known one, else by the length of contigs with known names (in any
-/// naming). What two assemblies share (the mitochondrion) tells nothing. InputError when contigs of
-/// two assemblies are mixed, naming one contig of each.
+/// naming). Mitochondria tell nothing: many assemblies share theirs. Chromosomes of other lengths
+/// take the name away when one is longer than the assembly's, or when they are more than those that
+/// agree; a few that are cut do not. InputError when contigs of two assemblies are mixed, naming
+/// one contig of each.
 [[nodiscard]] AssemblyGuess assembly_of(std::span<const Contig> contigs);
 
 /// How far tracks reach: contig name, in any naming, -> furthest base.
 using TrackEnds = std::map<std::string, std::int64_t>;
 
 /// Which known assembly ends of tracks fit: ends within `bin_bp` of the lengths of one assembly
-/// and of no other. Empty when nothing is told.
+/// and of no other, and no end behind one of its chromosomes. Empty when nothing is told.
 [[nodiscard]] std::string assembly_of_ends(const TrackEnds& ends, std::int64_t bin_bp);
 
 }  // namespace epi::data

@@ -143,6 +143,11 @@ class Inspector {
       report_.facts.push_back(
           fmt::format("{} has the name and length of {}'s, but other bases", altered, guess.name));
     }
+    if (guess.contradicting.empty()) return;
+    report_.facts.push_back(
+        fmt::format("not of {}'s lengths, {}: {}", guess.name.empty() ? guess.almost : guess.name,
+                    guess.name.empty() ? "so it is another assembly" : "so perhaps cut",
+                    list_text(guess.contradicting)));
   }
 
   /// By lengths that a header or a table tells.

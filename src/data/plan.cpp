@@ -88,6 +88,12 @@ class Planner {
           "damaged): {1}",
           guess.name, list_text(guess.altered)));
     }
+    if (!guess.almost.empty()) {
+      plan_.warnings.push_back(fmt::format(
+          "some contigs are those of {}, but not these, by their lengths: {}; the store is of no "
+          "known assembly",
+          guess.almost, list_text(guess.contradicting)));
+    }
     if (options_.sizes) {
       check_sizes(contigs(), names(), *options_.sizes, read_chrom_sizes(*options_.sizes));
     }

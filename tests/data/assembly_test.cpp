@@ -57,11 +57,24 @@ TEST(AssemblyOf_sequences, KnownMd5_decidesUnderAnyName) {
   EXPECT_EQ("hg38", guess({contig("22", 50'818'468, kChr22Hg38)}).name);
 }
 
-TEST(AssemblyOf_sequences, RealChrm_isHg19) {
+// hg18, hg19 and others share this sequence, NC_001807.
+TEST(AssemblyOf_sequences, RealChrm_hasItsMd5AndTellsNothing) {
   std::vector<Contig> contigs;
   read_genome(std::filesystem::path(EPI_SOURCE_DIR) / "tests/data/files/hg19.chrM.2bit",
               [&](const ContigSequence& sequence) { contigs.push_back(sequence.contig); });
-  EXPECT_EQ("hg19", guess(contigs).name);
+  ASSERT_EQ(1U, contigs.size());
+  EXPECT_EQ("d2ed829b8a1628d16cbeee88e88e39eb", contigs[0].md5);
+  EXPECT_EQ("", guess(contigs).name);
+}
+
+// Lengths of hg18 as UCSC publishes them.
+TEST(AssemblyOf_sequences, Hg18_isNotTakenForHg19) {
+  const Contig mitochondrion = contig("chrM", 16'571, "d2ed829b8a1628d16cbeee88e88e39eb");
+  const Contig chr21 = contig("chr21", 46'944'323), chr22 = contig("chr22", 49'691'432);
+  EXPECT_EQ("", guess({chr22, mitochondrion}).name);
+  EXPECT_EQ("", guess({chr21, chr22, contig("chrM", 16'571)}).name);
+  EXPECT_EQ("", assembly_of_ends({{"chr22", 49'691'400}, {"chrM", 16'571}}, 1));
+  EXPECT_EQ("hg19", guess({mitochondrion, contig("chr22", 51'304'566, kChr22Hg19)}).name);
 }
 
 TEST(AssemblyOf_sequences, MitochondrionOfBoth_tellsNothing) {
@@ -92,6 +105,26 @@ TEST(AssemblyOf_lengths, CutContig_isNotKnown) {
   EXPECT_EQ("", guess({}).name);
 }
 
+TEST(AssemblyOf_lengths, CutContigBesideAWholeOne_isListedAndKeepsTheName) {
+  const auto found = guess({contig("20", 63'025'520), contig("22", 22'000'000)});
+  EXPECT_EQ("hg19", found.name);
+  EXPECT_EQ(std::vector<std::string>{"22"}, found.contradicting);
+  EXPECT_EQ("", found.almost);
+}
+
+TEST(AssemblyOf_lengths, MostOrLongerChromosomes_takeTheNameAway) {
+  const Contig whole = contig("20", 63'025'520);
+  const auto most = guess({whole, contig("22", 22'000'000), contig("21", 48'000'000)});
+  EXPECT_EQ("", most.name);
+  EXPECT_EQ("hg19", most.almost);
+  EXPECT_EQ(Evidence::none, most.evidence);
+  EXPECT_TRUE(most.altered.empty());
+  EXPECT_EQ((std::vector<std::string>{"22", "21"}), most.contradicting);
+  EXPECT_EQ("", guess({whole, contig("22", 51'304'567)}).name);
+  EXPECT_EQ("", guess({whole, contig("NC_000022.11", 1000)}).name) << "hg38's name";
+  EXPECT_EQ("hg19", guess({whole, contig("a", 1), contig("b", 2), contig("c", 3)}).name);
+}
+
 TEST(AssemblyOf_mixed, TwoAssemblies_namesOneContigOfEach) {
   expect_input_error({"chr20", "length of hg19", "'22'", "hg38", "sequence"}, [] {
     (void)guess({contig("chr20", 63'025'520), contig("22", 50'818'468, kChr22Hg38)});
@@ -107,6 +140,7 @@ TEST(AssemblyOfEnds_bins, EndsWithinABin_tell) {
   EXPECT_EQ("", assembly_of_ends({{"chrM", 16'569}}, 200));
   EXPECT_EQ("", assembly_of_ends({{"chr22", 50'818'468}, {"chr20", 63'025'520}}, 200));
   EXPECT_EQ("", assembly_of_ends({{"scaffold", 51'304'566}}, 200));
+  EXPECT_EQ("", assembly_of_ends({{"chr22", 51'304'566}, {"chr20", 63'025'721}}, 200));
 }
 
 }  // namespace
