@@ -37,7 +37,7 @@ namespace {
 using nlohmann::json;
 
 /// Part of every key; raised when the same inputs give other shards.
-constexpr int kShardVersion = 2;
+constexpr int kShardVersion = 3;
 
 /// A whole store of the same command whose preparation was killed while it tidied up: the manifest
 /// is written before the folder gets its name, the work files go after.
@@ -66,19 +66,22 @@ struct Input {
 };
 
 /// What a shard's content follows from: the same key, the same bytes.
-std::string key_of(const StorePlan& plan, std::span<const TrackWork> tracks, const Shard& shard) {
+std::string key_of(const StorePlan& plan, std::span<const TrackWork> tracks, const Shard& shard,
+                   const StatesFormat& format) {
   const Manifest& manifest = plan.manifest;
   std::string text = fmt::format("{} {} {} {} {}", kShardVersion,
                                  manifest.contigs[static_cast<std::size_t>(shard.contig)].name,
                                  manifest.contigs[static_cast<std::size_t>(shard.contig)].digest,
                                  shard.start_bp, shard.length_bp);
-  text += fmt::format(" {}", manifest.bin_bp);
+  // Another --state-names gives other numbers to the labels of the same file.
+  text += fmt::format(" {} {}", manifest.bin_bp, reading_key(format));
   for (const std::uint8_t code : plan.codes) text += fmt::format(" {}", code);  // by number
   for (std::size_t c = 0; c < manifest.cells.size(); ++c) {
     // The same file gives other states where another of its contigs is matched (--alias-chr).
     const auto track = plan.tracks[c][static_cast<std::size_t>(shard.contig)];
     text += fmt::format(" {} '{}'", manifest.cells[c].digest,
                         track ? tracks[c].contigs()[*track] : std::string());
+    for (const NamedState& state : tracks[c].states()) text += fmt::format(" {}", state.number);
   }
   return core::digest_of(text);
 }
@@ -131,13 +134,17 @@ struct Preparation::State {
     return work / fs::path(shard.file).replace_extension(".json");
   }
 
+  [[nodiscard]] std::string key(const Shard& shard) const {
+    return key_of(plan, tracks, shard, options.states);
+  }
+
   /// The finished shard with bytes and digest as noted; none if the note is absent or of another
   /// plan.
   [[nodiscard]] std::optional<Shard> noted(const Shard& shard) const {
     if (!fs::exists(status_of(note_path(shard)))) return std::nullopt;
     try {
       const json note = json::parse(core::read_text(note_path(shard)));
-      if (note.at("key") != key_of(plan, tracks, shard)) return std::nullopt;
+      if (note.at("key") != key(shard)) return std::nullopt;
       Shard finished = shard;
       note.at("bytes").get_to(finished.bytes);
       note.at("digest").get_to(finished.digest);
@@ -177,7 +184,7 @@ struct Preparation::State {
     content.num_cells = static_cast<std::int32_t>(tracks.size());
     const Shard written = write_shard(partial / shard.file, content);
     // The note comes after its shard is durable: a note without a shard is never believed.
-    const json note = {{"key", key_of(plan, tracks, shard)},
+    const json note = {{"key", key(shard)},
                        {"bytes", written.bytes},
                        {"digest", written.digest},
                        {"bases_digest", written.bases_digest},

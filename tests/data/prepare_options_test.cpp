@@ -129,11 +129,13 @@ TEST(Prepare_state_names, LabelsAlone_getTheNumbersOfTheList) {
   EXPECT_EQ(1, code_of_tss(options));
   // Another list gives other numbers: what the killed attempt has read does not count then.
   options.out = folder.path() / "other";
+  (void)folder.write("b.bed", "7\t0\t800\tQuies\n");
   {
     Preparation killed(options, core::Log());
     killed.read_inputs(0, 1);
+    killed.plan();
+    killed.write_shards(0, 1);
   }
-  (void)folder.write("b.bed", "7\t0\t800\tQuies\n");
   options.state_names = folder.write("other.tsv", "1\tEnh\n9\tTss\n18\tQuies\n");
   EXPECT_EQ(2, code_of_tss(options));
 }
