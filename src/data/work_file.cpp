@@ -36,7 +36,7 @@ struct Header {
 static_assert(sizeof(Header) == 96 && sizeof(Header) % alignof(StateInterval) == 0);
 static_assert(std::is_trivially_copyable_v<StateInterval> && sizeof(StateInterval) == 24);
 
-constexpr char kMagic[9] = "EPIWORK4";
+constexpr char kMagic[9] = "EPIWORK5";
 
 std::span<const std::byte> bytes_of(const void* bytes, std::size_t size) {
   return {static_cast<const std::byte*>(bytes), size};
@@ -58,12 +58,10 @@ std::string header_digest(std::span<const std::filesystem::path> sources) {
 /// Writes aside; `finish` makes the file appear under its name.
 class WorkWriter {
  public:
-  WorkWriter(const std::filesystem::path& path, std::span<const std::filesystem::path> sources,
-             std::int64_t reading)
-      : path_(path), aside_(path.string() + ".tmp"), file_(std::fopen(aside_.c_str(), "wb")) {
-    if (file_ == nullptr) fail("cannot create");
+  /// `digest` is taken before: a source that cannot be read leaves nothing aside.
+  WorkWriter(const std::filesystem::path& path, const std::string& digest, std::int64_t reading)
+      : WorkWriter(path) {  // whatever is thrown from here on, the destructor cleans up
     std::memcpy(header_.magic, kMagic, sizeof header_.magic);
-    const std::string digest = header_digest(sources);
     core::require(digest.size() == sizeof header_.digest, "a digest has 32 digits");
     std::memcpy(header_.digest, digest.data(), sizeof header_.digest);
     header_.reading = reading;
@@ -100,6 +98,10 @@ class WorkWriter {
   }
 
  private:
+  explicit WorkWriter(const std::filesystem::path& path)
+      : path_(path), aside_(path.string() + ".tmp"), file_(std::fopen(aside_.c_str(), "wb")) {
+    if (file_ == nullptr) fail("cannot create");
+  }
   void write(const void* bytes, std::size_t size) {
     if (size > 0 && std::fwrite(bytes, 1, size, file_) != size) fail("write failed");
     size_ += static_cast<std::int64_t>(size);
@@ -190,7 +192,7 @@ std::string digest_of_files(std::span<const std::filesystem::path> files) {
 }
 
 void write_genome_work(const std::filesystem::path& path, const std::filesystem::path& genome) {
-  WorkWriter writer(path, {&genome, 1}, 0);
+  WorkWriter writer(path, header_digest({&genome, 1}), 0);
   json table = json::array();
   read_genome(genome, [&](const ContigSequence& sequence) {
     const Contig& contig = sequence.contig;
@@ -211,7 +213,7 @@ void write_genome_work(const std::filesystem::path& path, const std::filesystem:
 
 void write_track_work(const std::filesystem::path& path,
                       std::span<const std::filesystem::path> files, const StatesFormat& format) {
-  WorkWriter writer(path, files, reading_key(format));
+  WorkWriter writer(path, header_digest(files), reading_key(format));
   const StateTrack track = files.empty() ? StateTrack{} : read_states(files, format);
   json contigs = json::array();
   for (const ContigTrack& contig : track.contigs) {

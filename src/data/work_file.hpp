@@ -1,10 +1,10 @@
 // Files between the steps of `prepare`: parsed inputs, so that reading is shared among processes
 // and an interrupted run needn't read again. They live in OUT.partial/work, never in a store.
 //
-//   file    := magic[8] "EPIWORK4"  digest[32]  table_offset i64  file_bytes i64  line_bin_bp i64
+//   file    := magic[8] "EPIWORK5"  digest[32]  table_offset i64  file_bytes i64  reading i64
 //              content[32] payload table
 //   digest  := digest_of_files of the input, in hexadecimal; zeros without any
-//   line_bin_bp := StatesFormat's, which a segmentation was read with; 0 for sequence
+//   reading := reading_key of the StatesFormat that a segmentation was read with; 0 for sequence
 //   content := XXH3-128 of payload, table and the header with zeros for `content`
 //   table   := JSON; places in the payload are byte offsets from the file's start
 //

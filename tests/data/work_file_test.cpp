@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,21 @@ TEST(WorkFile_failure, BadInput_leavesNoFile) {
   expect_input_error({"'oops'"}, [&] { write_track_work(folder.path() / "s.bin", {&bed, 1}, {}); });
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "s.bin"));
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "s.bin.tmp"));
+}
+
+std::ptrdiff_t open_files() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return std::distance(begin(all), end(all));
+}
+
+TEST(WorkFile_failure, SourceThatIsGone_leavesNeitherAnOpenFileNorOneAside) {
+  const InputFolder folder;
+  const auto gone = folder.path() / "gone";
+  const std::ptrdiff_t before = open_files();
+  EXPECT_THROW(write_track_work(folder.path() / "s.bin", {&gone, 1}, {}), core::Error);
+  EXPECT_THROW(write_genome_work(folder.path() / "g.bin", gone), core::Error);
+  EXPECT_EQ(before, open_files());
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 }  // namespace
