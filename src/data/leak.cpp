@@ -7,6 +7,7 @@
 #include <array>
 
 #include "core/error.hpp"
+#include "data/assembly.hpp"
 #include "data/formats/columns.hpp"
 #include "data/formats/labels.hpp"
 #include "data/path_status.hpp"
@@ -100,6 +101,14 @@ const Contig* contig_of(const Manifest& manifest, const std::string& name) {
   return found == manifest.contigs.end() ? nullptr : &*found;
 }
 
+/// "E1 (train), E2 (test)".
+std::string text_of(const std::vector<const Cell*>& cells) {
+  std::vector<std::string> names;
+  for (const Cell* cell : cells)
+    names.push_back(fmt::format("{} ({})", cell->id, name_of(cell->split)));
+  return list_text(names);
+}
+
 Ranges regions_of(const Manifest& manifest, Split split, std::int32_t contig) {
   Ranges ranges;
   for (const Interval& region : manifest.regions[static_cast<int>(split)]) {
@@ -123,6 +132,7 @@ class Comparison {
     report_.guard_bp = trained_.guard_bp;
     report_.total.name = "total";
     for (const LeakPlaces& places : against_.places) add(places);
+    for (const Found& found : found_) finish(found);
     check_names();
     check_given_cells();
     for (std::size_t i = 0; i < against_.cells.size(); ++i) add_cell(i);
@@ -178,7 +188,9 @@ class Comparison {
     if (there == nullptr || same_sequence(here, *there)) return true;
     const bool same_assembly =
         !trained_.assembly.empty() && trained_.assembly == against_.store->assembly;
-    if (here.length_bp == there->length_bp || same_assembly) {
+    // An assembly is known by its chromosomes; hg19 goes about with two mitochondria.
+    const bool by_assembly = same_assembly && !is_mitochondrion(here.name);
+    if (here.length_bp == there->length_bp || by_assembly) {
       out.note = "other bases under the same name: compared by position";
       return true;
     }
@@ -188,21 +200,48 @@ class Comparison {
     return false;
   }
 
-  void add(const LeakPlaces& places) {
+  /// A contig of what is compared, and where it is in the training set.
+  struct Found {
     LeakContig out;
-    out.name = places.contig;
-    out.bases = total_bp(places.ranges);
+    std::optional<std::int32_t> trained;
+    Ranges ranges;
+  };
+
+  void add(const LeakPlaces& places) {
+    Found found{{}, {}, places.ranges};
+    found.out.name = places.contig;
     const Contig* there = against_.store ? contig_of(*against_.store, places.contig) : nullptr;
-    if (const auto index = find(out, there)) {
-      const Contig& here = trained_.contigs[static_cast<std::size_t>(*index)];
-      out.trained_name = here.name;
-      out.compared = comparable(out, there, here);
-      if (out.compared) count(places.ranges, *index, out);
+    found.trained = find(found.out, there);
+    if (found.trained) {
+      const Contig& here = trained_.contigs[static_cast<std::size_t>(*found.trained)];
+      found.out.trained_name = here.name;
+      found.out.compared = comparable(found.out, there, here);
     } else {
-      out.note = "not in the training set";
+      found.out.note = "not in the training set";
     }
+    if (!joins_twin(found)) found_.push_back(std::move(found));
+  }
+
+  /// "chr22" and "22" of one file may be one contig: its bases count once.
+  bool joins_twin(Found& found) {
+    if (!found.out.compared) return false;
+    const auto twin = std::find_if(found_.begin(), found_.end(), [&](const Found& other) {
+      return other.out.compared && other.trained == found.trained;
+    });
+    if (twin == found_.end()) return false;
+    twin->ranges.insert(twin->ranges.end(), found.ranges.begin(), found.ranges.end());
+    std::string& note = twin->out.note;
+    note += fmt::format("{}counted together with {}", note.empty() ? "" : "; ", found.out.name);
+    return true;
+  }
+
+  void finish(const Found& found) {
+    const Ranges ranges = normalized(found.ranges);
+    LeakContig out = found.out;
+    out.bases = total_bp(ranges);
+    if (out.compared) count(ranges, *found.trained, out);
     add_to_total(out);
-    report_.contigs.push_back(out);
+    report_.contigs.push_back(std::move(out));
   }
 
   void count(const Ranges& ranges, std::int32_t contig, LeakContig& out) const {
@@ -246,24 +285,44 @@ class Comparison {
     }
   }
 
+  /// Cell types of the training set with this segmentation.
+  [[nodiscard]] std::vector<const Cell*> cells_with(const std::string& digest) const {
+    std::vector<const Cell*> cells;
+    for (const Cell& cell : trained_.cells) {
+      if (!digest.empty() && cell.digest == digest) cells.push_back(&cell);
+    }
+    return cells;
+  }
+
+  /// Whatever it is called: data that were trained on decide, and the rest is in the note.
   void add_cell(std::size_t index) {
     LeakCell cell;
     cell.name = against_.cells[index];
     const auto given = options_.cells.find(cell.name);
     const bool is_given = given != options_.cells.end();
-    const Cell* here = trained_cell(is_given ? given->second : cell.name);
-    if (here != nullptr) cell.match = is_given ? LeakMatch::given : LeakMatch::id;
-    if (here == nullptr && against_.store) {
-      const std::string& digest = against_.store->cells[index].digest;
-      for (const Cell& known : trained_.cells) {
-        if (digest.empty() || known.digest != digest) continue;
-        here = &known;
+    const Cell* const named = trained_cell(is_given ? given->second : cell.name);
+    const Cell* here = named;
+    if (named != nullptr) cell.match = is_given ? LeakMatch::given : LeakMatch::id;
+    const std::string digest = against_.store ? against_.store->cells[index].digest : "";
+    std::vector<const Cell*> twins = cells_with(digest);
+    if (!twins.empty() && (named == nullptr || named->split != Split::train)) {
+      const auto trained = std::find_if(
+          twins.begin(), twins.end(), [](const Cell* twin) { return twin->split == Split::train; });
+      if (named == nullptr || trained != twins.end()) {
+        here = trained != twins.end() ? *trained : twins.front();
         cell.match = LeakMatch::segmentation;
       }
     }
-    if (here != nullptr) {
-      cell.trained_id = here->id;
-      cell.split = here->split;
+    if (here == nullptr) return report_.cells.push_back(cell);
+    cell.trained_id = here->id;
+    cell.split = here->split;
+    if (named != nullptr && !digest.empty() && !named->digest.empty() && named->digest != digest) {
+      cell.note = fmt::format("{} has another segmentation", text_of({named}));
+    }
+    std::erase(twins, here);
+    if (!twins.empty()) {
+      cell.note += fmt::format("{}the same segmentation as {}", cell.note.empty() ? "" : "; ",
+                               text_of(twins));
     }
     report_.cells.push_back(cell);
   }
@@ -272,6 +331,7 @@ class Comparison {
   const LeakAgainst& against_;
   const LeakOptions& options_;
   ContigNames names_;
+  std::vector<Found> found_;
   LeakReport report_;
 };
 

@@ -43,7 +43,8 @@ struct LeakOptions {
   std::map<std::string, std::string> cells;  ///< cell type there -> id in the training set
 };
 
-/// One contig of what is compared, or the sum of all.
+/// One contig of what is compared, or the sum of all. Two names of one contig are one, under the
+/// first.
 struct LeakContig {
   std::string name;
   std::string trained_name;        ///< of the same contig in the training set; empty: not there
@@ -63,6 +64,7 @@ struct LeakCell {
   std::string trained_id;  ///< empty: it is not in the training set
   Split split = Split::train;
   LeakMatch match = LeakMatch::none;
+  std::string note;  ///< further cell types with its segmentation, or one of its id with another
 };
 
 struct LeakReport {
@@ -79,9 +81,10 @@ struct LeakReport {
 };
 
 /// Contigs of stores are the same by their sequence (MD5, else digest), or else by name; those of
-/// files by name. InputError: stores of two known assemblies; no contig in common; contigs that
-/// only an option makes the same (its name is in the message). ConfigError: `cells` names a cell
-/// type that is not there.
+/// files by name. Cell types are the same by --cells or id, or by their segmentation where that one
+/// was trained on and the other was not. InputError: stores of two known assemblies; no contig in
+/// common; contigs that only an option makes the same (its name is in the message). ConfigError:
+/// `cells` names a cell type that is not there.
 [[nodiscard]] LeakReport find_leaks(const Manifest& trained, const LeakAgainst& against,
                                     const LeakOptions& options);
 

@@ -58,6 +58,7 @@ Json json_of(const LeakCell& cell) {
   json["trained_id"] = cell.trained_id;
   json["split"] = name_of(cell.split);
   json["match"] = text_of(cell);
+  json["note"] = cell.note;
   return json;
 }
 
@@ -92,8 +93,9 @@ std::vector<std::string> describe(const LeakReport& report) {
   }
   for (const LeakCell& cell : report.cells) {
     const bool found = cell.match != LeakMatch::none;
-    out.push_back(fmt::format("{:<16} {:<12} {:>6}  {}", cell.name, found ? cell.trained_id : "-",
-                              found ? name_of(cell.split) : "-", text_of(cell)));
+    out.push_back(fmt::format("{:<16} {:<12} {:>6}  {}{}{}", cell.name,
+                              found ? cell.trained_id : "-", found ? name_of(cell.split) : "-",
+                              text_of(cell), cell.note.empty() ? "" : "; ", cell.note));
   }
   out.emplace_back();
   out.push_back(verdict(report));

@@ -151,6 +151,60 @@ TEST(Leak, Store_ofOtherLengths_isUndecidedUnlessTheAssemblyIsKnown) {
   expect_input_error({"is hg38", "hg19"}, [&] { (void)report(); });
 }
 
+TEST(Leak, Store_mitochondrionOfAnotherLength_isNotComparedWithinOneAssembly) {
+  const InputFolder folder;
+  Manifest trained = small_set(), other = small_set();
+  trained.contigs[0] = {"chrM", 16569, 16569, 0, 0, "d1", "m1"};
+  other.contigs[0] = {"chrM", 16571, 16571, 0, 0, "x", "y"};
+  trained.assembly = other.assembly = "hg19";
+  const auto report = find_leaks(trained, read_against(write_set(folder, other), kAll), {});
+  EXPECT_FALSE(report.contigs[0].compared);
+  EXPECT_NE(report.contigs[0].note.find("NOT COMPARED"), std::string::npos);
+  EXPECT_TRUE(report.undecided());
+}
+
+TEST(Leak, TwoNamesOfOneContig_countOnce) {
+  const InputFolder folder;
+  const auto bed = folder.write("a.bed", "chr1\t0\t100\n2\t0\t7\n1\t50\t150\n");
+  LeakOptions options;
+  options.prefix = ChrPrefix::optional;
+  const LeakReport report = find_leaks(small_set(), read_against(bed, kAll), options);
+  ASSERT_EQ(report.contigs.size(), 2U);
+  EXPECT_EQ(report.contigs[0].bases, 150);
+  EXPECT_EQ(report.contigs[0].shared_bp[0], 150);
+  EXPECT_EQ(report.contigs[0].note, "counted together with 1");
+  EXPECT_EQ(report.total.shared_bp[0], 150);
+  EXPECT_EQ(report.total.bases, 157);
+}
+
+// Trained: E1 (s1) and E2 (s2); tested: E3 (s3).
+TEST(Leak, Store_segmentations_areComparedWhateverTheIdIs) {
+  const InputFolder folder;
+  Manifest trained = small_set(), other = small_set();
+  trained.cells.push_back({"E4", "four", Split::train, "4.bed", "s1", "", 1.0});
+  trained.cells.push_back({"E5", "five", Split::test, "5.bed", "s1", "", 1.0});
+  const auto cell = [&](const char* id, const char* digest) {
+    other.cells = {{id, "", Split::test, "x.bed", digest, "", 1.0}};
+    return find_leaks(trained, read_against(write_set(folder, other), kAll), {}).cells.at(0);
+  };
+  const LeakCell moved = cell("E3", "s2");  // a tested id, with what was trained on as E2
+  EXPECT_EQ(moved.trained_id, "E2");
+  EXPECT_EQ(moved.split, Split::train);
+  EXPECT_EQ(moved.match, LeakMatch::segmentation);
+  EXPECT_EQ(moved.note, "E3 (test) has another segmentation");
+  const LeakCell other_data = cell("E1", "new");
+  EXPECT_EQ(other_data.trained_id, "E1");
+  EXPECT_EQ(other_data.note, "E1 (train) has another segmentation");
+  const LeakCell twins = cell("A", "s1");
+  EXPECT_EQ(twins.trained_id, "E1");
+  EXPECT_EQ(twins.note, "the same segmentation as E4 (train), E5 (test)");
+  const LeakCell tested = cell("E5", "s1");
+  EXPECT_EQ(tested.trained_id, "E1");
+  EXPECT_EQ(tested.split, Split::train);
+  EXPECT_EQ(cell("E3", "s3").match, LeakMatch::id);
+  EXPECT_EQ(cell("E3", "s3").note, "");
+}
+
 TEST(Leak, Names_thatNeedAnOption_areAnErrorUntilItIsGiven) {
   const InputFolder folder;
   const auto bed = folder.write("a.bed", "chr1\t0\t10\n2\t0\t10\n");
