@@ -75,6 +75,7 @@ class Planner {
         plan_.places.push_back({g, i});
       }
     }
+    genome_contigs_ = contigs();
     if (!options_.contigs.empty()) keep_listed_contigs();
   }
 
@@ -257,7 +258,9 @@ class Planner {
     std::map<std::string, Copies> by_digest;
     for (std::size_t i = 0; i < contigs().size(); ++i) {
       if (contigs()[i].acgt_bp == 0) continue;  // runs of N are all alike
-      Copies& copies = by_digest[contigs()[i].digest];
+      // The MD5 is of upper case: copies that differ in what is masked are copies.
+      const Contig& contig = contigs()[i];
+      Copies& copies = by_digest[contig.md5.empty() ? contig.digest : contig.md5];
       copies.names.push_back(contigs()[i].name);
       for (std::size_t split = 0; split < copies.in.size(); ++split) {
         for (const Interval& region : plan_.manifest.regions[split]) {
@@ -295,13 +298,39 @@ class Planner {
     }
   }
 
+  /// What an option holds out of the contigs that are stored. A list made for the whole genome
+  /// names others too: told, for they are in no split; an error when nothing else is held out.
+  GenomeRanges held_out(const std::string& text, const char* option) {
+    const ContigNames known(genome_contigs_, prefix(), alias_table_of(options_.alias));
+    GenomeRanges all = read_held_out(text, option, genome_contigs_, known);
+    GenomeRanges stored;
+    std::vector<std::string> absent;
+    bool any = false;
+    for (std::size_t i = 0; i < all.size(); ++i) {  // both lists are in the genome's order
+      const bool is_stored = stored.size() < contigs().size() &&
+                             contigs()[stored.size()].name == genome_contigs_[i].name;
+      if (!is_stored && !all[i].empty()) absent.push_back(genome_contigs_[i].name);
+      any = any || (is_stored && !all[i].empty());
+      if (is_stored) stored.push_back(std::move(all[i]));
+    }
+    if (absent.empty()) return stored;
+    if (!any) {
+      throw core::InputError(
+          fmt::format("{}: --contigs or --regions leaves out all that it names: "
+                      "{}; in the store are {}",
+                      option, list_text(absent), list_text(contig_names())));
+    }
+    plan_.warnings.push_back(fmt::format("{}: {} contigs are held out, but not in the store: {}",
+                                         option, absent.size(), list_text(absent)));
+    return stored;
+  }
+
   /// Regions are in bases of the whole contig, whatever its shards are.
   void make_splits() {
-    const ContigNames known = names();
     SplitRequest request;
     request.contigs = contigs();
-    request.valid = read_held_out(options_.valid, "--valid", contigs(), known);
-    request.test = read_held_out(options_.test, "--test", contigs(), known);
+    request.valid = held_out(options_.valid, "--valid");
+    request.test = held_out(options_.test, "--test");
     request.unwanted = unwanted_;
     if (options_.blacklist) add_blacklist(request.unwanted);
     for (std::size_t i = 0; i < contigs().size(); ++i) request.gaps.push_back(gaps(i));
@@ -349,7 +378,8 @@ class Planner {
   std::span<const SheetRow> sheet_;
   std::span<const GenomeWork> genomes_;
   std::span<const TrackWork> tracks_;
-  GenomeRanges unwanted_;  ///< per contig: outside of --regions
+  std::vector<Contig> genome_contigs_;  ///< all of them, also those that are not stored
+  GenomeRanges unwanted_;               ///< per contig: outside of --regions
   StorePlan plan_;
 };
 
