@@ -51,7 +51,8 @@ Packing packing_of(const fs::path& path) {
   return is_twobit(path) ? Packing::twobit : Packing::none;
 }
 
-/// Bases per byte of a genome file: at least, and as a rule.
+/// Bases per byte of a genome file: at least, and as a rule. "At least" is for a file that packs
+/// nothing: gzip may hold its text as it is, 2bit many short contigs.
 struct Density {
   double least, likely;
 };
@@ -59,9 +60,9 @@ struct Density {
 Density density_of(const fs::path& path) {
   switch (packing_of(path)) {
     case Packing::twobit:
-      return {3.0, 3.9};
+      return {1.0, 3.9};
     case Packing::gzip:
-      return {2.0, 3.3};
+      return {0.5, 3.3};
     case Packing::none:
       break;
   }
@@ -194,6 +195,26 @@ std::string size_text(std::int64_t bytes) {
   return fmt::format("{} bytes", bytes);
 }
 
+/// Sums of what is let through here cannot overflow, and no timer or limit of the system does.
+void check_numbers(const PrepareOptions& options) {
+  struct Bounds {
+    const char* option;
+    std::int64_t value, least, most;
+  };
+  constexpr std::int64_t kYear = 31'536'000;         // seconds
+  constexpr std::int64_t kMostMib = 16 * 1'048'576;  // 16 TiB
+  for (const Bounds& number : {Bounds{"--guard", options.guard_bp, 0, kFarthestBp},
+                               Bounds{"--flank", options.flank_bp, 0, kFarthestBp},
+                               Bounds{"--shard", options.shard_bp, 1, kFarthestBp},
+                               Bounds{"--bin", options.states.line_bin_bp, 10, 1'000'000},
+                               Bounds{"--big-memory", options.states.big.memory_mib, 16, kMostMib},
+                               Bounds{"--big-seconds", options.states.big.seconds, 1, kYear}}) {
+    if (number.value >= number.least && number.value <= number.most) continue;
+    throw core::ConfigError(fmt::format("{}: {} is not in {}..{}", number.option, number.value,
+                                        number.least, number.most));
+  }
+}
+
 }  // namespace
 
 void check_options(const PrepareOptions& options) {
@@ -213,12 +234,7 @@ void check_options(const PrepareOptions& options) {
   if (options.flank_bp != 0 && !options.regions) {
     throw core::UsageError("--flank widens --regions, which is not given");
   }
-  for (const auto& [name, value] :
-       {std::pair("--guard", options.guard_bp), std::pair("--flank", options.flank_bp)}) {
-    if (value >= 0 && value <= kFarthestBp) continue;
-    throw core::ConfigError(fmt::format("{}: {} is not in 0..{}", name, value, kFarthestBp));
-  }
-  if (options.shard_bp < 1) throw core::ConfigError("a shard needs at least one base");
+  check_numbers(options);
 }
 
 std::vector<fs::path> names_in(const fs::path& folder) {
@@ -271,9 +287,8 @@ Space space_for(const PrepareOptions& options) {
   for (const fs::path& genome : options.genomes) {
     least += density_of(genome).least * static_cast<double>(bytes_of(genome));
   }
-  // In the store too, unless something leaves contigs out; runs of N are left out in any case.
-  const bool all = options.contigs.empty() && !options.regions;
-  return {static_cast<std::int64_t>(least * (all ? 1.5 : 1.0)), free_bytes(options.out)};
+  // Of the store itself nothing is certain: contigs and runs of N may be left out.
+  return {static_cast<std::int64_t>(least), free_bytes(options.out)};
 }
 
 void check_space(const PrepareOptions& options, const Space& space) {

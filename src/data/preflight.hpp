@@ -32,8 +32,9 @@ void check_out(const std::filesystem::path& out);
 [[nodiscard]] std::int64_t bytes_of(const std::filesystem::path& file);
 
 /// Bytes that the disk must have free at the least, and those that it has where OUT will be, with
-/// what OUT.partial holds already. From the sizes of the genome files alone, for deflate and 2bit
-/// put four bases into a byte at most, and a work file holds a byte for each.
+/// what OUT.partial holds already. From the sizes of the genome files alone: a work file
+/// holds a byte for each base, and how well a file is packed is not known before it is read. So
+/// this is far below what most preparations need, and never above it.
 struct Space {
   std::int64_t least_bytes = 0, free_bytes = 0;
 };

@@ -110,6 +110,13 @@ TEST_F(Big_child, thatStopsHalfway_isRefused) {
   expect_refused("printf 'a\\001b\\377\\n' >&2; exit 3", {"status 3", "no text"});
 }
 
+TEST_F(Big_child, thatRefusesItsArguments_isOurMistakeAndNotTheFiles) {
+  expect_error(core::ErrorKind::logic, {"arguments"}, [&] {
+    (void)records_of(bundled("test.bw"), script("echo wrong arguments >&2; exit 64"));
+  });
+  expect_no_child();
+}
+
 TEST_F(Big_child, thatPrintsGarbage_isRefused) {
   expect_refused("exec yes garbage", {"\"garbage\"", "its greeting"});
   expect_refused("exec cat /dev/zero", {"a line below 1 MiB"});

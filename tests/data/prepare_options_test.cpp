@@ -66,6 +66,25 @@ TEST(Prepare_regions, NoneOnTheGenome_isRefused) {
   expect_error(core::ErrorKind::usage, {"--flank"}, [&] { (void)prepare(options); });
 }
 
+TEST(Prepare_contigs, HeldOutOnesThatAreLeftOut_areTold) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  options.contigs = "7";
+  options.valid = folder.write("v.bed", "7\t500\t700\nchr8\t0\t9\nchr8\t20\t29\n").string();
+  const PrepareReport report = prepare(options);
+  EXPECT_TRUE(any_holds(report.warnings, "--valid: 1 contigs are held out, but not in the store"));
+  EXPECT_EQ((std::vector<Interval>{{0, 500, 700}}), Store::open(options.out).manifest().regions[1]);
+  options.out = folder.path() / "regions";
+  options.contigs = "";
+  options.valid = "7";
+  options.test = "chr8";
+  options.regions = folder.write("r.bed", "7\t300\t350\n");
+  expect_input_error({"--test", "--regions", "chr8; in the store are 7"},
+                     [&] { (void)prepare(options); });
+  options.test = "7,chr9";
+  expect_input_error({"--test", "no contig 'chr9'", "7, chr8"}, [&] { (void)prepare(options); });
+}
+
 TEST(Prepare_state_map, States_becomeThoseOfTheMap) {
   const InputFolder folder;
   PrepareOptions options = options_in(folder);
@@ -239,6 +258,10 @@ TEST(Prepare_space, DiskThatCertainlyLacksIt_isRefusedWithNumbers) {
   EXPECT_LT(space.least_bytes, 2 * 1633);
   EXPECT_GT(space.free_bytes, 1 << 20);
   EXPECT_NO_THROW(check_space(options, space));
+  // Stored, not deflated, gzip is as long as its text: no more than a base per byte is certain.
+  PrepareOptions stored = options;
+  stored.genomes = {folder.write("g.fa.gz", std::string("\x1f\x8b\x08\0", 4) + fasta_7())};
+  EXPECT_LE(space_for(stored).least_bytes, kLength7);
   space = {7'000'000'000, 5'100'000'000};
   expect_error(core::ErrorKind::io, {"7.0 GB", "5.1 GB", folder.path().string()},
                [&] { check_space(options, space); });

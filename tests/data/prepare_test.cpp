@@ -322,6 +322,9 @@ TEST(Prepare_contigs, OneSequenceTwice_mustNotLieInTwoSplits) {
   PrepareOptions options = options_in(folder);
   (void)folder.write("7.fa", ">7\n" + std::string(600, 'g') + "\n");
   expect_input_error({"contigs 7, chr8", "same sequence"}, [&] { (void)prepare(options); });
+  // Masked in one copy only.
+  (void)folder.write("7.fa", ">7\n" + std::string(500, 'G') + std::string(100, 'g') + "\n");
+  expect_input_error({"contigs 7, chr8", "same sequence"}, [&] { (void)prepare(options); });
   options.valid = "";
   EXPECT_NO_THROW((void)prepare(options));
 }
@@ -404,6 +407,20 @@ TEST(Prepare_checks, WhatCannotWork_failsBeforeReading) {
   bad = good;
   bad.blacklist = "no.bed";
   refuses(core::ErrorKind::missing, bad, "--blacklist");
+  for (const std::int64_t huge : {std::numeric_limits<std::int64_t>::max(), std::int64_t{0}}) {
+    bad = good;
+    bad.shard_bp = huge;
+    refuses(core::ErrorKind::config, bad, "--shard");
+    bad = good;
+    bad.states.line_bin_bp = huge;
+    refuses(core::ErrorKind::config, bad, "--bin");
+    bad = good;
+    bad.states.big.memory_mib = huge;
+    refuses(core::ErrorKind::config, bad, "--big-memory");
+    bad = good;
+    bad.states.big.seconds = huge;
+    refuses(core::ErrorKind::config, bad, "--big-seconds");
+  }
   bad = good;
   bad.out = folder.path();
   refuses(core::ErrorKind::usage, bad, "there already");

@@ -141,6 +141,8 @@ void BigFile::Child::fail_ended(const ChildEnd& end) const {
                     limits.memory_mib));
   }
   if (end.signal == SIGXCPU) fail_at_limit();
+  // Before the file was opened: whoever checked the limits let through what the child refuses.
+  core::require(end.status != kBigUsageExit, "epitrain-bigfile understands its arguments");
   if (end.signal == SIGKILL) {
     fail("its reader was killed from outside (signal 9): the machine may be out of memory");
   }
