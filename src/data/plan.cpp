@@ -12,6 +12,7 @@
 #include "data/assembly.hpp"
 #include "data/contig_names.hpp"
 #include "data/genome_check.hpp"
+#include "data/pseudoautosomal.hpp"
 #include "data/splits.hpp"
 #include "data/track_match.hpp"
 #include "data/vocabulary.hpp"
@@ -339,6 +340,8 @@ class Planner {
     if (regions[static_cast<std::size_t>(Split::train)].empty()) {
       plan_.warnings.emplace_back("no base is left to train on");
     }
+    std::string shared = pseudoautosomal_warning(plan_.manifest.assembly, contigs(), regions);
+    if (!shared.empty()) plan_.warnings.push_back(std::move(shared));
     std::move(regions.begin(), regions.end(), std::begin(plan_.manifest.regions));
     refuse_split_copies();
   }
