@@ -33,7 +33,7 @@ std::string output_of(const std::string& line) {
 }
 
 std::string example(const std::string& name) {
-  return "'" + (fs::path(EPI_SOURCE_DIR) / "examples/data" / name).string() + "'";
+  return "'" EPI_SOURCE_DIR "/examples/data/" + name + "'";
 }
 
 /// The bases as letters, lower case where soft-masked.
