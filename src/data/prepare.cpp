@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "core/digest.hpp"
@@ -39,12 +40,29 @@ using nlohmann::json;
 /// Part of every key; raised when the same inputs give other shards.
 constexpr int kShardVersion = 3;
 
+/// A command without `--threads N`, which changes nothing in a store: Slurm may give the next
+/// attempt another number of cores.
+std::string without_threads(std::string_view command) {
+  std::string kept;
+  bool is_number = false;
+  while (!command.empty()) {
+    const std::size_t end = std::min(command.find(' '), command.size() - 1) + 1;
+    const std::string_view word = command.substr(0, end);  // with the blank behind it
+    command.remove_prefix(end);
+    const bool is_option = word == "--threads " || word.starts_with("--threads=");
+    if (!is_option && !is_number) kept += word;
+    is_number = word == "--threads ";
+  }
+  while (kept.ends_with(' ')) kept.pop_back();
+  return kept;
+}
+
 /// A whole store of the same command whose preparation was killed while it tidied up: the manifest
 /// is written before the folder gets its name, the work files go after.
 bool is_untidy(const PrepareOptions& options) {
   if (!fs::is_directory(status_of(options.out / "work"))) return false;
   try {
-    return read_manifest(options.out).command == options.command;
+    return without_threads(read_manifest(options.out).command) == without_threads(options.command);
   } catch (const core::Error&) {
     return false;  // no store of ours: in the way, as anything else
   }
@@ -203,6 +221,7 @@ struct Preparation::State {
   /// The store in OUT must be what would be made now, else it is another's and stays as it is.
   void adopt_shards() {
     const Manifest stored = read_manifest(options.out);
+    plan.manifest.command = stored.command;  // the same, see is_untidy
     std::vector<Shard>& shards = plan.manifest.shards;
     for (std::size_t i = 0; i < std::min(shards.size(), stored.shards.size()); ++i) {
       const Shard planned = std::exchange(shards[i], stored.shards[i]);

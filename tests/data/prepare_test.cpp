@@ -258,6 +258,25 @@ TEST(Prepare_interrupted, KilledWhileTidying_isFinishedByTheSameCommandOnly) {
   expect_error(core::ErrorKind::usage, {"there already"}, [&] { (void)prepare(options); });
 }
 
+TEST(Prepare_interrupted, KilledWhileTidying_isFinishedWithAnyNumberOfThreads) {
+  const InputFolder folder;
+  PrepareOptions options = options_in(folder);
+  options.command = "epitrain prepare --threads 8 --out store";
+  (void)prepare(options);
+  const auto expected = files_of(options.out);
+  for (const char* command :
+       {"epitrain prepare --threads 16 --out store", "epitrain prepare --out store --threads=2",
+        "epitrain prepare --out store --threads 1", "epitrain prepare --out store"}) {
+    (void)folder.write("store/work/cell-0000.bin", "half removed");
+    options.command = command;
+    EXPECT_NO_THROW((void)prepare(options)) << command;
+    EXPECT_EQ(expected, files_of(options.out)) << command;
+  }
+  (void)folder.write("store/work/cell-0000.bin", "half removed");
+  options.command = "epitrain prepare --threads 8 --out store --valid 7";
+  expect_error(core::ErrorKind::usage, {"there already"}, [&] { (void)prepare(options); });
+}
+
 TEST(Prepare_interrupted, OtherAliases_makeOtherShards) {
   const InputFolder folder;
   PrepareOptions options = options_in(folder);

@@ -285,6 +285,11 @@ void write_small_recipe(const fs::path& folder) {
             "export EPITRAIN_VALID_CELLS=E048 EPITRAIN_TEST_CELLS=E021\n");
 }
 
+void write_leftover(const fs::path& work) {
+  fs::create_directories(work);
+  write(work / "cell-0000.bin", "half removed");
+}
+
 TEST(Roadmap127, fromAFolderOfFiles_toATrainedModel) {
   const fs::path folder = fresh_folder("whole");
   write_small_recipe(folder);
@@ -292,6 +297,16 @@ TEST(Roadmap127, fromAFolderOfFiles_toATrainedModel) {
   ASSERT_EQ(prepared.code, 0) << prepared.all();
   EXPECT_TRUE(has(prepared.err, "set 25: 11 of 127 epigenomes found")) << prepared.all();
   EXPECT_TRUE(has(prepared.out, "Primary T CD8+ memory cells")) << prepared.all();
+  // Killed while it tidied up, with another number of cores: the same script ends it.
+  write_leftover(folder / "work" / "store25" / "work");
+  const Outcome tidied =
+      bash("source ./env.sh; SLURM_CPUS_PER_TASK=2 bash " + recipe("prepare.sbatch"), folder);
+  ASSERT_EQ(tidied.code, 0) << tidied.all();
+  EXPECT_FALSE(fs::exists(folder / "work" / "store25" / "work")) << tidied.all();
+  const Outcome looked =
+      bash("source ./env.sh; bash " + recipe("prepare.sbatch") + " --dry-run", folder);
+  ASSERT_EQ(looked.code, 0) << looked.all();
+  EXPECT_TRUE(has(looked.out, "store25 is there: kept")) << looked.all();
   const std::string tiny =
       " model.size=tiny tokens.length=128 train.global_batch=4 train.micro_batch=2"
       " evaluate.windows=4 schedule.warmup_steps=1 schedule.steps=4";
