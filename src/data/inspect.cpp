@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include "core/error.hpp"
 #include "data/windows.hpp"
@@ -40,18 +41,21 @@ std::vector<std::vector<std::int64_t>> count_bins(const core::CorpusView& corpus
   return counts;
 }
 
-/// Bases between two intervals of one contig, which are disjoint.
-std::int64_t distance(const Interval& a, const Interval& b) {
-  return std::max(a.start_bp, b.start_bp) - std::min(a.end_bp, b.end_bp);
-}
-
+/// One sweep over both lists, which are sorted and share no base: the nearest two are neighbours.
 void measure_distance(Inspection& out, Split held_out) {
-  for (const Interval& a : regions(out.manifest, Split::train)) {
-    for (const Interval& b : regions(out.manifest, held_out)) {
-      if (a.contig != b.contig) continue;
-      const std::int64_t between = distance(a, b);
-      out.nearest_bp = out.nearest_bp < 0 ? between : std::min(out.nearest_bp, between);
-    }
+  const std::vector<Interval>& train = regions(out.manifest, Split::train);
+  const std::vector<Interval>& held = regions(out.manifest, held_out);
+  const auto place = [](const Interval& region) {
+    return std::pair(region.contig, region.start_bp);
+  };
+  for (std::size_t a = 0, b = 0; a < train.size() && b < held.size();) {
+    const bool train_first = place(train[a]) < place(held[b]);
+    const Interval& first = train_first ? train[a] : held[b];
+    const Interval& second = train_first ? held[b] : train[a];
+    ++(train_first ? a : b);
+    if (first.contig != second.contig) continue;
+    const std::int64_t between = second.start_bp - first.end_bp;
+    out.nearest_bp = out.nearest_bp < 0 ? between : std::min(out.nearest_bp, between);
   }
 }
 
