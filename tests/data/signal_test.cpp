@@ -98,11 +98,13 @@ TEST(Signal, bigBed_isNoSignal) {
 class Values : public testing::Test {
  protected:
   // A child that prints these records of one contig of 30 bases.
-  BigFileLimits printing(const std::string& records, int count) {
+  BigFileLimits printing(const std::string& records, int count,
+                         const std::string& length_bp = "30") {
     const auto path = folder_.write("reader",
                                     "#!/bin/sh\ncat <<'END'\nepitrain-bigfile 1\tbigwig\t1\n"
-                                    "1\t30\n" +
-                                        records + "\tend\t" + std::to_string(count) + "\t2\nEND\n");
+                                    "1\t" +
+                                        length_bp + "\n" + records + "\tend\t" +
+                                        std::to_string(count) + "\t2\nEND\n");
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
     return {.reader = path, .seconds = 20};
   }
@@ -113,6 +115,15 @@ TEST_F(Values, notANumber_isAGap) {
   const auto limits = printing("1\t0\t10\tnan\n1\t10\t15\t3\n1\t15\t20\t-nan\n", 3);
   const SignalBins bins{.bin_bp = 10, .gaps = Gaps::zero};
   EXPECT_EQ(bin_means(bundled("test.bw"), "1", 30, bins, limits), (std::vector<float>{0, 3, 0}));
+}
+
+TEST_F(Values, contigOfAbsurdLength_isRefusedBeforeMemoryIsTaken) {
+  for (const char* length : {"2147483648", "4294967295"}) {
+    const auto limits = printing("1\t0\t10\t1\n", 1, length);
+    expect_input_error({"test.bw", "contig 1 has " + std::string(length), "2147483647"}, [&] {
+      read_signal(bundled("test.bw"), {.bin_bp = 1}, limits, [](const auto&, auto) {});
+    });
+  }
 }
 
 TEST_F(Values, infinite_areRefused) {

@@ -34,16 +34,32 @@ Record parsed(std::string_view line) {
   return record;
 }
 
+/// No chromosome known is longer, and neither BAM nor our shards go further.
+constexpr std::int64_t kLongestContigBp = std::numeric_limits<std::int32_t>::max();
+
+/// Memory goes by the lengths that the file claims, so these are judged before anything else.
+void check_lengths(const std::filesystem::path& path, const std::vector<ContigSize>& contigs) {
+  for (const ContigSize& contig : contigs) {
+    if (contig.length_bp <= kLongestContigBp) continue;
+    throw core::InputError(fmt::format(
+        "{}: contig {} has {} bases by the file's own table; at most {} are possible, so "
+        "the file is damaged",
+        path.string(), contig.name, contig.length_bp, kLongestContigBp));
+  }
+}
+
 /// Sums and numbers of bases with a value, per bin of one contig.
 class Bins {
  public:
   Bins(std::int64_t length_bp, const SignalBins& bins)
       : bin_bp_(bins.bin_bp),
         empty_(bins.gaps == Gaps::zero ? 0.0F : std::numeric_limits<float>::quiet_NaN()),
-        sums_(static_cast<std::size_t>((length_bp + bin_bp_ - 1) / bin_bp_), 0.0),
-        covered_(sums_.size(), 0) {}
+        size_(static_cast<std::size_t>((length_bp + bin_bp_ - 1) / bin_bp_)) {}
 
   void add(const Record& record) {
+    // Most contigs of a header, alternative ones and scaffolds, have no record.
+    sums_.resize(size_);
+    covered_.resize(size_);
     const double value = record.value;
     for (std::int64_t at = record.start; at < record.end;) {
       const std::int64_t bin = at / bin_bp_;
@@ -55,8 +71,8 @@ class Bins {
   }
 
   [[nodiscard]] std::vector<float> means() const {
-    std::vector<float> means(sums_.size(), empty_);
-    for (std::size_t i = 0; i < means.size(); ++i) {
+    std::vector<float> means(size_, empty_);
+    for (std::size_t i = 0; i < covered_.size(); ++i) {
       if (covered_[i] == 0) continue;
       means[i] = static_cast<float>(sums_[i] / static_cast<double>(covered_[i]));
     }
@@ -66,6 +82,7 @@ class Bins {
  private:
   std::int64_t bin_bp_;
   float empty_;
+  std::size_t size_;
   std::vector<double> sums_;
   std::vector<std::int64_t> covered_;
 };
@@ -83,6 +100,7 @@ void read_signal(const std::filesystem::path& path, const SignalBins& bins,
   core::require(bins.bin_bp > 0, "bins have a length");
   expect_bigwig(path);
   BigFile file(path, limits);
+  check_lengths(path, file.contigs());
   std::size_t next = 0;  // the contig after the one being filled
   std::optional<Bins> filling;
   const auto hand_over = [&] {

@@ -29,7 +29,7 @@ struct SignalBins {
 using TakeSignal = std::function<void(const ContigSize& contig, std::span<const float> means)>;
 
 /// Reads the whole file once. Values that are NaN count as no value. InputError: see BigFile; no
-/// bigWig; an infinite value.
+/// bigWig; an infinite value; a contig of more than 2^31 - 1 bases.
 void read_signal(const std::filesystem::path& path, const SignalBins& bins,
                  const BigFileLimits& limits, const TakeSignal& take);
 
