@@ -1,6 +1,7 @@
 // `epitrain inspect`: what a store holds, or any file that epitrain reads.
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ namespace {
 struct Options {
   std::string path, store, alias;
   bool alias_chr = false;
+  std::int64_t bin_bp = 0;
   std::vector<std::string> tokens = {"6/6/512", "6/1/512", "1/1/512"};
 };
 
@@ -53,7 +55,8 @@ int inspect_file(const Options& options) {
   const data::FileKind kind = data::kind_of(options.path);
   std::printf("%s: %s\n", options.path.c_str(), std::string(data::name_of(kind)).c_str());
   std::fflush(stdout);
-  const data::FileReport report = data::inspect_file(options.path, kind, comparison);
+  const data::FileReport report =
+      data::inspect_file(options.path, kind, comparison, options.bin_bp);
   for (const std::string& line : data::describe(report)) std::printf("%s\n", line.c_str());
   return kDone;
 }
@@ -80,6 +83,9 @@ void add_inspect(CLI::App& app, Verb& chosen) {
   verb->add_option("--store", options->store, "Compare the file with this store");
   verb->add_flag("--alias-chr", options->alias_chr, "chr22 and 22 are the same contig");
   verb->add_option("--alias", options->alias, "Names of contigs: hg19, hg38 or a table");
+  verb->add_option("--bin", options->bin_bp,
+                   "Bases per line of files with one state per line; default: the store's, or 200")
+      ->check(CLI::PositiveNumber);
   verb->add_option("--tokens", options->tokens, "Windows to count, as K/STRIDE/LENGTH")
       ->capture_default_str();
   verb->callback([options, &chosen] {

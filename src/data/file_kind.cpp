@@ -8,6 +8,7 @@
 #include <charconv>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "core/error.hpp"
@@ -86,24 +87,40 @@ bool is_segmentation(const std::vector<Columns>& records) {
   return !is_whole_number(records[0][3]) || neighbours_touch(records);
 }
 
-/// "NAME LENGTH OFFSET LINE_BASES LINE_WIDTH": where samtools finds a contig in a FASTA file.
-bool is_fai(const Columns& columns) {
+/// "NAME LENGTH OFFSET LINE_BASES LINE_WIDTH": where samtools finds a contig in a FASTA file whose
+/// first `used_bytes` bytes hold the contigs before. Moves `used_bytes` on. Five columns of BED
+/// with whole numbers look alike but don't add up.
+bool is_fai_row(const Columns& columns, std::int64_t& used_bytes) {
   if (columns.size() != kFaiColumns ||
       !std::all_of(columns.begin() + 1, columns.end(), is_whole_number)) {
     return false;
   }
-  const auto value = [](std::string_view digits) {
-    std::int64_t number = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    return number;
-  };
-  const std::int64_t line_end = value(columns[4]) - value(columns[3]);
-  return line_end == 1 || line_end == 2;
+  std::int64_t values[kFaiColumns] = {};
+  for (std::size_t i = 1; i < kFaiColumns; ++i) {
+    const auto [end, error] =
+        std::from_chars(columns[i].data(), columns[i].data() + columns[i].size(), values[i]);
+    if (error != std::errc()) return false;
+  }
+  const auto [name, length, offset, bases, width] = values;
+  (void)name;
+  if (length < 1 || bases < 1 || bases > length) return false;
+  if (width != bases + 1 && width != bases + 2) return false;
+  const auto header = static_cast<std::int64_t>(columns[0].size()) + 2;  // ">NAME\n"
+  if (offset - used_bytes < header) return false;
+  // A file's last line may lack its end.
+  used_bytes = offset + length + (length - 1) / bases * (width - bases);
+  return true;
+}
+
+bool is_fai(const std::vector<Columns>& records) {
+  std::int64_t used_bytes = 0;
+  return std::all_of(records.begin(), records.end(),
+                     [&](const Columns& columns) { return is_fai_row(columns, used_bytes); });
 }
 
 std::optional<FileKind> kind_of_places(const std::vector<Columns>& records) {
   if (is_gene_line(records[0])) return FileKind::genes;
-  if (is_fai(records[0])) return FileKind::chrom_sizes;
+  if (is_fai(records)) return FileKind::chrom_sizes;
   if (!is_place(records[0])) return std::nullopt;
   if (is_segmentation(records)) return FileKind::states;
   switch (form_of_peaks(records[0])) {

@@ -25,12 +25,14 @@ namespace {
 class Inspector {
  public:
   Inspector(std::filesystem::path path, FileKind kind,
-            const std::optional<FileComparison>& comparison)
+            const std::optional<FileComparison>& comparison, std::int64_t line_bin_bp)
       : path_(std::move(path)) {
     report_.path = path_.string();
     report_.kind = kind;
+    if (line_bin_bp > 0) states_format_.line_bin_bp = line_bin_bp;
     if (!comparison) return;
     const Manifest& manifest = comparison->store->manifest();
+    if (line_bin_bp == 0) states_format_.line_bin_bp = manifest.bin_bp;
     store_.emplace(*comparison->store,
                    ContigNames(manifest.contigs, comparison->prefix, comparison->aliases));
     report_.store_digest = manifest.digest;
@@ -206,7 +208,7 @@ class Inspector {
   }
 
   void read_segmentation() {
-    const StateTrack track = read_states(std::array{path_}, {});
+    const StateTrack track = read_states(std::array{path_}, states_format_);
     std::map<std::int32_t, FileState> states;
     for (const NamedState& state : track.states) {
       states[state.number] = {state.number, state.label, 0, 0};
@@ -345,6 +347,7 @@ class Inspector {
   }
 
   std::filesystem::path path_;
+  StatesFormat states_format_;
   FileReport report_;
   std::optional<StoreReference> store_;
   std::map<std::string, std::size_t, std::less<>> index_;
@@ -354,8 +357,8 @@ class Inspector {
 }  // namespace
 
 FileReport inspect_file(const std::filesystem::path& path, FileKind kind,
-                        const std::optional<FileComparison>& comparison) {
-  return Inspector(path, kind, comparison).run();
+                        const std::optional<FileComparison>& comparison, std::int64_t line_bin_bp) {
+  return Inspector(path, kind, comparison, line_bin_bp).run();
 }
 
 }  // namespace epi::data

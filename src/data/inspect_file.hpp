@@ -57,9 +57,11 @@ struct FileComparison {
   AliasTable aliases;
 };
 
-/// Reads the whole file. Errors are its reader's: file, line, found, expected.
+/// Reads the whole file. One state per line says no bin: it is `line_bin_bp`, or, where that is 0,
+/// the store's, or ChromHMM's 200 bp. Errors are its reader's: file, line, found, expected.
 [[nodiscard]] FileReport inspect_file(const std::filesystem::path& path, FileKind kind,
-                                      const std::optional<FileComparison>& comparison);
+                                      const std::optional<FileComparison>& comparison,
+                                      std::int64_t line_bin_bp = 0);
 
 /// The report as lines of text.
 [[nodiscard]] std::vector<std::string> describe(const FileReport& report);

@@ -40,6 +40,12 @@ TEST(FileKind_test, Texts_areToldByContent) {
   expect(FileKind::chrom_sizes, "chr1\t249250621\n");
   expect(FileKind::chrom_sizes, "22\t51304566\n");
   expect(FileKind::chrom_sizes, "chr1\t1000\t6\t60\t61\n");  // an index of samtools
+  // samtools faidx of ">chr1\n", 1,000 bases in lines of 60, ">chrom2 x\n", 30 bases.
+  expect(FileKind::chrom_sizes, "chr1\t1000\t6\t60\t61\nchrom2\t30\t1033\t30\t31\n");
+  // BED with a number as name, and a score that is greater by one.
+  expect(FileKind::bed, "chr1 0 200 1 2\n");
+  expect(FileKind::bed, "chr1 100 200 1 2\nchr1 300 400 2 3\n");
+  expect(FileKind::states, "chr1 0 200 1 2\nchr1 200 400 2 3\n");
   expect(FileKind::state_names, "1\tTssA\nE2\tTssFlnk\n");
   expect(FileKind::state_map, "1\t3\tx\n2\t-\n");
   expect(FileKind::aliases, "# names\nchr1\t1\tNC_000001.10\n");
@@ -85,6 +91,14 @@ TEST(InspectFile, Segmentation_figures_areAsByHand) {
   EXPECT_EQ(report.states[1].number, 3);
   EXPECT_EQ(report.states[1].intervals, 1);
   EXPECT_TRUE(has_line(report, "2 states in bins of 200 bp, states written like E1"));
+}
+
+// ChromHMM's form has no coordinates: its bin is known from elsewhere.
+TEST(InspectFile, StatePerLine_binIsAsGiven) {
+  const InputFolder folder;
+  const auto path = folder.write("a.txt", "E003\tchr1\nMaxState E\n1\n1\n2\n");
+  EXPECT_EQ(inspect_file(path, kind_of(path), std::nullopt).contigs.at(0).end_bp, 600);
+  EXPECT_EQ(inspect_file(path, kind_of(path), std::nullopt, 50).contigs.at(0).end_bp, 150);
 }
 
 TEST(InspectFile, FirstProblem_isTheReadersError) {
@@ -187,6 +201,13 @@ TEST_F(InspectFileStore, Segmentation_ofOtherBinsAndStates_isTold) {
   const FileReport report = report_of(folder_.write("a.bed", text), comparison_);
   EXPECT_TRUE(has_line(report, "OTHER BINS: the store has 200 bp"));
   EXPECT_TRUE(has_line(report, "state 9 is not in the store"));
+}
+
+TEST_F(InspectFileStore, StatePerLine_isReadInTheStoresBins) {
+  const std::int64_t bin_bp = store_->manifest().bin_bp;
+  const auto path = folder_.write("a.txt", "E003\tchrA\nMaxState E\n1\n1\n2\n");
+  EXPECT_EQ(report_of(path, comparison_).contigs.at(0).end_bp, 3 * bin_bp);
+  EXPECT_EQ(inspect_file(path, kind_of(path), comparison_, 50).contigs.at(0).end_bp, 150);
 }
 
 TEST_F(InspectFileStore, Lengths_ofChromSizes_areCompared) {
