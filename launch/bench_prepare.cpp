@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -29,7 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kBatch = 32;
-constexpr std::size_t kPieces = 64, kPieceBytes = std::size_t{1} << 24U;  // 1 GiB
+constexpr std::size_t kMostPieces = 64, kPieceBytes = std::size_t{1} << 24U;  // 1 GiB
 
 template <class Work>
 double seconds_of(const Work& work) {
@@ -69,13 +70,16 @@ class Scratch {
   bool stays_;
 };
 
-/// The roof of everything that ends on the disk.
-double disk_rate(const fs::path& folder) {
+/// The roof of everything that ends on the disk, from a plain file of about as many bytes as the
+/// store has, at most 1 GiB.
+double disk_rate(const fs::path& folder, std::int64_t bytes) {
+  const auto pieces =
+      std::clamp<std::size_t>(static_cast<std::size_t>(bytes) / kPieceBytes, 1, kMostPieces);
   const fs::path path = folder / "disk-rate.bin";
   const std::string piece(kPieceBytes, 'x');
   const double seconds = seconds_of([&] {
     std::ofstream file(path, std::ios::binary);
-    for (std::size_t i = 0; i < kPieces; ++i) {
+    for (std::size_t i = 0; i < pieces; ++i) {
       file.write(piece.data(), static_cast<std::streamsize>(piece.size()));
     }
     file.close();
@@ -83,7 +87,7 @@ double disk_rate(const fs::path& folder) {
     core::sync_path(path);
   });
   fs::remove(path);
-  return 1e-6 * static_cast<double>(kPieces * kPieceBytes) / seconds;
+  return 1e-6 * static_cast<double>(pieces * kPieceBytes) / seconds;
 }
 
 /// Processor time of all threads, ours and the system's on our behalf.
@@ -175,11 +179,12 @@ std::int64_t assemble_first(const data::Store& store, kernels::Ops& ops) {
 PrepareBenchResult bench_prepare(const PrepareBenchOptions& options, const core::Log& log) {
   const Scratch scratch(options.keep);
   PrepareBenchResult result;
-  result.disk_mb_per_s = disk_rate(scratch.path());
   SyntheticSize size = options.size;
   size.threads = options.threads;
   result.make_s = seconds_of([&] { result.inputs = write_synthetic_inputs(scratch.path(), size); });
   log.info("synthetic inputs in {}: {:.1f} s", scratch.path().string(), result.make_s);
+  ::sync();  // the inputs are not part of what follows
+  result.disk_mb_per_s = disk_rate(scratch.path(), result.inputs.bases);
   const fs::path out = scratch.path() / "synthetic.store";
   prepare(options_of(options, result.inputs, out), log, result);
   result.store_bytes = bytes_below(out);

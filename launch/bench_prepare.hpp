@@ -20,7 +20,7 @@ struct PrepareBenchOptions {
 struct PrepareBenchResult {
   SyntheticInputs inputs;
   double make_s = 0.0;         ///< writing the inputs; not part of the rest
-  double disk_mb_per_s = 0.0;  ///< one plain file of 1 GiB, written and fsynced; 10^6 bytes
+  double disk_mb_per_s = 0.0;  ///< one plain file, written and fsynced; in 10^6 bytes
   double read_s = 0.0, plan_s = 0.0, write_s = 0.0, finish_s = 0.0;
   double total_s = 0.0;          ///< of the four
   double processor_s = 0.0;      ///< used meanwhile: little beside total_s x threads means waiting
