@@ -53,6 +53,7 @@ OutLock::OutLock(const std::filesystem::path& path)
   OutLock owner;  // closes the file on every way out
   std::swap(owner.descriptor_, descriptor_);
   if (::flock(owner.descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == ENOSYS || errno == ENOLCK || errno == EOPNOTSUPP) return;
     if (errno != EWOULDBLOCK) fail(path, "cannot lock");
     throw core::UsageError(fmt::format("{}: {} prepares this store already; wait for it or end it",
                                        path.string(), holder_of(owner.descriptor_)));

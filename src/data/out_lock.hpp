@@ -11,8 +11,8 @@ class OutLock {
  public:
   /// Nothing locked.
   OutLock() = default;
-  /// Locks the file `path`, made when absent. UsageError naming process and host that hold it;
-  /// IoError, also where the file system has no locks.
+  /// Locks the file `path`, made when absent. Where the file system has no locks (Lustre may be
+  /// mounted without), nothing is held. UsageError naming process and host that hold it; IoError.
   explicit OutLock(const std::filesystem::path& path);
   /// Moved only: one owner lets go.
   OutLock(OutLock&& other) noexcept;

@@ -129,6 +129,7 @@ struct Preparation::State {
   PrepareOptions options;
   core::Log log;
   OutLock lock;
+  bool claimed = false;
   mutable Timings timings;
   std::vector<SheetRow> sheet;
   bool tidies = false;  // OUT is whole, only its work files are left to remove
@@ -314,8 +315,12 @@ void Preparation::claim(int part) {
     throw core::IoError(
         fmt::format("{}: cannot create: {}", state_->work.string(), problem.message()));
   }
-  if (part != 0 || state_->lock.held()) return;
+  if (part != 0 || std::exchange(state_->claimed, true)) return;
   state_->lock = OutLock(state_->work / "lock");
+  if (!state_->lock.held()) {
+    state_->log.warn("{}: this file system has no locks; start no second preparation here",
+                     state_->partial.string());
+  }
   // Whoever held it before may have finished in the meantime.
   if (state_->tidies) return;
   check_out(state_->options.out);
