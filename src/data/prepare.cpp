@@ -315,8 +315,9 @@ void Preparation::claim(int part) {
     throw core::IoError(
         fmt::format("{}: cannot create: {}", state_->work.string(), problem.message()));
   }
-  if (part != 0 || std::exchange(state_->claimed, true)) return;
+  if (part != 0 || state_->claimed) return;
   state_->lock = OutLock(state_->work / "lock");
+  state_->claimed = true;
   if (!state_->lock.held()) {
     state_->log.warn("{}: this file system has no locks; start no second preparation here",
                      state_->partial.string());

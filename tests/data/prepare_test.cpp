@@ -113,6 +113,7 @@ TEST(Prepare_lock, SecondPreparation_isRefusedWhileTheFirstLives) {
     const std::string holder = fmt::format("process {} on ", getpid());
     expect_error(core::ErrorKind::usage, {"store.partial", holder, "already"},
                  [&] { second.claim(0); });
+    expect_error(core::ErrorKind::usage, {"already"}, [&] { second.read_inputs(0, 1); });
     EXPECT_NO_THROW(second.claim(1));  // a rank of the first run
     EXPECT_NO_THROW(first.read_inputs(0, 2));
   }
