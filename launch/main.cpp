@@ -72,7 +72,9 @@ int main(int argc, char** argv) {
   (void)std::signal(SIGXFSZ, SIG_IGN);
   epi::launch::Session session(argc, argv);
   try {
-    return epi::launch::run(argc, argv, session);
+    const int code = epi::launch::run(argc, argv, session);
+    session.finish_output();
+    return code;
   } catch (...) {
     return session.report(std::current_exception());
   }

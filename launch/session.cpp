@@ -1,8 +1,11 @@
 #include "session.hpp"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
 
+#include "core/error.hpp"
 #include "core/failure.hpp"
 #include "exit_codes.hpp"
 
@@ -69,6 +72,21 @@ int Session::speaker_only(const std::function<int()>& work) {
   });
   if (world().size() > 1) world().broadcast(core::View(&code, {1}), 0);
   return static_cast<int>(code);
+}
+
+void Session::finish_output() {
+  const auto finish = [] {
+    errno = 0;
+    const bool flushed = std::fflush(stdout) == 0;
+    if (flushed && std::ferror(stdout) == 0) return;
+    const std::string reason = errno != 0 ? ": " + std::generic_category().message(errno) : "";
+    throw core::IoError("standard output could not be written" + reason);
+  };
+  if (world_) {
+    dist::agree(*world_, finish);
+  } else {
+    finish();
+  }
 }
 
 int Session::report(const std::exception_ptr& failure) {

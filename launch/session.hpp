@@ -31,6 +31,10 @@ class Session {
   /// error.
   [[nodiscard]] int speaker_only(const std::function<int()>& work);
 
+  /// Hands what was printed to the system, once a verb has returned. IoError on every rank when any
+  /// of it could not be written: a table that nobody got must not look like a success.
+  void finish_output();
+
   /// Prints one message for the exception in flight and returns the exit code. An error that only
   /// this rank has seen ends the other ranks too: they wait for it somewhere.
   [[nodiscard]] int report(const std::exception_ptr& failure);

@@ -68,6 +68,21 @@ TEST(CommandLine, missingStore_onTwoRanks_isOneMessageAndCode66) {
   }
 }
 
+TEST(CommandLine, outputThatCannotBeWritten_isCode74) {
+  const auto folder = fresh_folder("full");
+  write(folder / "run.toml", "[data]\nstore = \"s\"\n");
+  write(folder / "a.bed", "a\t0\t500\tE1\n");
+  std::filesystem::create_directories(folder / "states");
+  write(folder / "states" / "E003_25_imputed12marks_mnemonics.bed", "a\t0\t500\tE1\n");
+  for (const char* line : {"--version", "--version --json", "--help", "inspect a.bed",
+                           "sheet states", "pretrain run.toml --out run --print-config",
+                           "bench step --model tiny --tokens 32 --steps 1"}) {
+    const Outcome outcome = epitrain(std::string(line) + " > /dev/full", folder);
+    EXPECT_EQ(outcome.code, 74) << line << "\n" << outcome.all();
+    EXPECT_NE(outcome.err.find("standard output could not be written"), std::string::npos) << line;
+  }
+}
+
 TEST(CommandLine, wrongConfig_isCode78AndNamesTheLine) {
   const auto folder = fresh_folder("config");
   const auto refused = [&](const std::string& text, const std::string& part) {
@@ -110,6 +125,23 @@ TEST(CommandLine, benchStep_asJson_saysWhatItMeasured) {
   EXPECT_LT(json.at("share_of_peak").get<double>(), 1.0);
   // Two losses near their uniform values, ln 4096 and ln 25: the step was a real one.
   EXPECT_NEAR(json.at("loss").get<double>(), 8.32 + 3.22, 0.6);
+}
+
+TEST(CommandLine, benchPrepare_asJson_saysWhatItMeasuredAndLeavesNothing) {
+  const auto folder = fresh_folder("bench_prepare");
+  const std::string options = "--genome-mb 3 --cells 2 --intervals 300 --gzip --json";
+  const Outcome outcome =
+      run("mkdir tmp && TMPDIR=$PWD/tmp '" EPI_PROGRAM "' bench prepare " + options, folder);
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json.at("input"), "synthetic");
+  EXPECT_NEAR(json.at("bases").get<double>(), 3e6, 100.0);
+  EXPECT_EQ(json.at("intervals"), 600);
+  // A byte for each base outside of long runs of N, and for each bin of both cell types.
+  EXPECT_NEAR(json.at("store_bytes").get<double>(), 2.95e6 * (1.0 + 2.0 / 200.0), 2e5);
+  EXPECT_GT(json.at("seconds").at("total").get<double>(), 0.0);
+  EXPECT_GT(json.at("states_mlines_per_s").get<double>(), 0.0);
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "tmp")) << "scratch files are left";
 }
 
 }  // namespace
