@@ -48,13 +48,33 @@ std::vector<double> weights_of(const data::Manifest& manifest,
 
 }  // namespace
 
+data::WindowTable windows_of(const data::Manifest& manifest, const core::CorpusView& corpus,
+                             data::Split split, const RunConfig& config) {
+  const std::int64_t window_bp = config.tokens.window_bp();
+  data::WindowTable table(manifest, corpus, split, window_bp, config.min_acgt);
+  // Training without a window is refused by its order.
+  const bool regions = !manifest.regions[static_cast<std::size_t>(split)].empty();
+  if (table.size() > 0 || !regions || split == data::Split::train) return table;
+  const std::int64_t poor = data::WindowTable(manifest, corpus, split, window_bp).size();
+  if (poor > 0) {
+    throw core::ConfigError(
+        fmt::format("data.min_acgt = {} leaves out all {} windows of the {} regions: lower it, or "
+                    "prepare the store with other --{} regions",
+                    config.min_acgt, poor, name_of(split), name_of(split)));
+  }
+  throw core::ConfigError(
+      fmt::format("no window of {} bp (tokens.length = {}) fits into the {} regions: lower "
+                  "tokens.length, or prepare the store with longer --{} regions",
+                  window_bp, config.tokens.length, name_of(split), name_of(split)));
+}
+
 RunData open_run_data(const RunConfig& config, const dist::Communicator& world) {
   data::Store store = data::Store::open(config.store, /*deep=*/world.node_rank() == 0);
   const core::CorpusView corpus = store.corpus();
   check_slots(config, corpus);
   const data::Manifest& manifest = store.manifest();
   const auto windows = [&](data::Split split) {
-    return data::WindowTable(manifest, corpus, split, config.tokens.window_bp(), config.min_acgt);
+    return windows_of(manifest, corpus, split, config);
   };
   const auto train_cells = cells_of(manifest, data::Split::train);
   data::WindowTable train_windows = windows(data::Split::train);

@@ -7,6 +7,7 @@
 #include "core/corpus.hpp"
 #include "data/sample_source.hpp"
 #include "data/store.hpp"
+#include "data/windows.hpp"
 #include "dist/communicator.hpp"
 #include "train/run_config.hpp"
 
@@ -24,6 +25,12 @@ struct RunData {
   /// that the order is as without it.
   double min_acgt = 0.0;
 };
+
+/// The windows of a split as a run is configured. ConfigError naming the setting at fault when a
+/// held-out split has regions but not one window: what is to be judged by must not vanish unseen.
+[[nodiscard]] data::WindowTable windows_of(const data::Manifest& manifest,
+                                           const core::CorpusView& corpus, data::Split split,
+                                           const RunConfig& config);
 
 /// Every byte of the store is compared with its digests, by one rank of each node; the caller lets
 /// the ranks agree on the outcome. MissingError, FormatError: the store is not there or damaged.

@@ -361,5 +361,28 @@ TEST_F(Pretrain, OneObjective_trainsAlone) {
   }
 }
 
+// Validation that moves to training regions, or stops, would look like any other figure.
+TEST_F(Pretrain, HeldOutRegionsWithoutAWindow_areAnError) {
+  RunConfig c = config();
+  c.train.steps = 1;
+  c.store = run("unknown").string();
+  write_tiny_store(c.store, {.unknown_bp = 6000});
+  c.min_acgt = 0.5;
+  const std::string poor = error_of<core::ConfigError>(c, run("a"));
+  EXPECT_NE(poor.find("data.min_acgt = 0.5 leaves out all 31 windows of the valid regions"),
+            std::string::npos)
+      << poor;
+  c.min_acgt = 0.0;
+  EXPECT_EQ(error_of<core::ConfigError>(c, run("b")), "");
+  data::Manifest manifest = data::read_manifest(c.store);
+  manifest.regions[1] = {{1, 0, 100}};
+  core::write_durably(fs::path(c.store) / data::kManifestName,
+                      std::string_view(data::to_json(manifest)));
+  const std::string narrow = error_of<core::ConfigError>(c, run("c"));
+  EXPECT_NE(narrow.find("no window of 192 bp (tokens.length = 66) fits into the valid regions"),
+            std::string::npos)
+      << narrow;
+}
+
 }  // namespace
 }  // namespace epi::train
