@@ -12,6 +12,7 @@
 #include "train/checkpoint.hpp"
 #include "train/evaluation_store.hpp"
 #include "train/population_scorer.hpp"
+#include "train/run_data.hpp"
 #include "train/run_folder.hpp"
 #include "train/threads.hpp"
 #include "train/training_step.hpp"
@@ -61,7 +62,7 @@ class Evaluation {
   void count_hidden_bins(const model::Batch& batch, std::int64_t rows);
   void score(data::Split regions, data::Split cells, EvaluationReport& report);
   [[nodiscard]] data::WindowTable windows(data::Split split) const {
-    return {store_->manifest(), corpus_, split, config_.tokens.window_bp(), config_.min_acgt};
+    return windows_of(store_->manifest(), corpus_, split, config_);
   }
 
   const EvaluateOptions& options_;
@@ -114,6 +115,7 @@ void Evaluation::open(std::int64_t step) {
   core::Config text = core::Config::from_text(checkpoint_->note.config,
                                               (checkpoint_->path / "manifest.json").string());
   config_ = read_run_config(text);
+  take_older_defaults(checkpoint_->note.identity, config_);
   const std::filesystem::path folder = options_.store.value_or(config_.store);
   EvaluationStore opened = open_evaluation_store(
       *checkpoint_,

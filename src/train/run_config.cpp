@@ -332,6 +332,12 @@ Identity identity_of(const RunConfig& config) {
   return identity;
 }
 
+// Of before_these_keys, this one alone has another default today: repeat_weight counts for
+// downweighted repeats only.
+void take_older_defaults(const Identity& identity, RunConfig& config) {
+  if (find(identity, "data.min_acgt") == nullptr) config.min_acgt = 0.0;
+}
+
 void check_same(const Identity& before, const Identity& now) {
   for (const auto& [key, value] : now) {
     const std::string* old_value = find(before, key);

@@ -69,6 +69,10 @@ using Identity = std::vector<std::pair<std::string, std::string>>;
 /// What a checkpoint remembers of its configuration.
 [[nodiscard]] Identity identity_of(const RunConfig& config);
 
+/// Sets what a checkpoint's program did where its configuration could not say so: settings that
+/// came later and whose default is another.
+void take_older_defaults(const Identity& identity, RunConfig& config);
+
 /// ConfigError naming the first key that differs, with both values. Keys that `before` lacks are
 /// younger than its checkpoint: the run had the value that stands for not having them.
 void check_same(const Identity& before, const Identity& now);

@@ -9,6 +9,7 @@
 #include <numbers>
 
 #include "core/config.hpp"
+#include "core/digest.hpp"
 #include "data/orders.hpp"
 #include "data/text_inputs.hpp"
 #include "train/tiny_run.hpp"
@@ -121,6 +122,33 @@ TEST_F(Evaluate, NoCheckpoint_isMissingAndOtherStore_isRefused) {
   EXPECT_THROW(
       (void)evaluate({.run = run(), .split = data::Split::test}, *dist::make_solo(), core::Log()),
       core::ConfigError);
+}
+
+/// Takes a line out of a checkpoint's manifest and gives it the digest that it has then: all text
+/// but the last key, its own.
+void forget_key(const fs::path& manifest, const std::string& key) {
+  std::string text = core::read_text(manifest);
+  const std::size_t line = text.find("  \"" + key + "\"");
+  ASSERT_NE(line, std::string::npos);
+  text.erase(line, text.find('\n', line) + 1 - line);
+  text.erase(text.rfind(",\n \"xxh3_128\""));
+  const std::string digest = core::digest_of(std::string_view(text + "\n}"));
+  core::write_durably(manifest,
+                      std::string_view(text + ",\n \"xxh3_128\": \"" + digest + "\"\n}\n"));
+}
+
+// Programs that knew no data.min_acgt left no window out: their checkpoints are scored alike.
+TEST_F(Evaluate, CheckpointWithoutMinAcgt_isScoredOnAllWindows) {
+  write_tiny_store(folder_.path() / "store", {.unknown_bp = 3000});
+  run_solo(config_, run());
+  const auto samples = [&] {
+    const EvaluateOptions options{.run = run(), .windows = 100'000};
+    return evaluate(options, *dist::make_solo(), core::Log()).populations.at(0).samples;
+  };
+  // 31 windows of 192 bp, 15 of them N and another one mostly so; two cell types.
+  EXPECT_EQ(samples(), 2 * 15);
+  forget_key(checkpoint_path(run(), 10) / "manifest.json", "data.min_acgt");
+  EXPECT_EQ(samples(), 2 * 31);
 }
 
 // Two stores that differ in held-out data only give baselines that score training data alike to the

@@ -131,6 +131,15 @@ Identity without_young_keys(Identity identity) {
   return identity;
 }
 
+TEST(TakeOlderDefaults_min_acgt, isZeroOnlyWhereTheKeyIsMissing) {
+  RunConfig config = read("");
+  ASSERT_EQ(config.min_acgt, 0.5);
+  take_older_defaults(identity_of(config), config);
+  EXPECT_EQ(config.min_acgt, 0.5);
+  take_older_defaults(without_young_keys(identity_of(config)), config);
+  EXPECT_EQ(config.min_acgt, 0.0);
+}
+
 TEST(CheckSame_checkpointWithoutYoungKeys_isResumed, whereTheyChangeNothing) {
   RunConfig config = read("");
   config.min_acgt = 0.0;  // as the trainer says for stores without windows full of N
