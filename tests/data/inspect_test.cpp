@@ -69,6 +69,21 @@ TEST(Inspect_test, SharedBases_areRefusedBeforeAnyFigure) {
   EXPECT_EQ(inspect(Store::open(folder.path()), {}).nearest_bp, 0);
 }
 
+TEST(Inspect_test, NearestDistance_isThatOfNeighboursInAnyOrder) {
+  const Folder folder;
+  Manifest manifest = write_store(folder.path());
+  const auto nearest = [&](std::vector<Interval> train, std::vector<Interval> valid) {
+    manifest.guard_bp = 0;
+    manifest.regions[0] = std::move(train);
+    manifest.regions[1] = std::move(valid);
+    epi::core::write_durably(folder.path() / kManifestName, to_json(manifest));
+    return inspect(Store::open(folder.path()), {}).nearest_bp;
+  };
+  EXPECT_EQ(nearest({{0, 2000, 3000}, {0, 5000, 6500}}, {{0, 0, 700}, {0, 7500, 9001}}), 1000);
+  EXPECT_EQ(nearest({{0, 2000, 3000}, {0, 5000, 6500}}, {{0, 0, 1500}, {0, 7500, 9001}}), 500);
+  EXPECT_EQ(nearest({{0, 0, 100}, {0, 200, 300}, {0, 5000, 6500}}, {{0, 4800, 4900}}), 100);
+}
+
 TEST(Inspect_test, Describe_showsSplitsOfCellsAndContigs) {
   const Folder folder;
   (void)write_store(folder.path());
