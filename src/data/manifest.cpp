@@ -21,7 +21,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "epitrain store";
-constexpr std::int32_t kVersion = 2;  // written; older ones are read
 constexpr std::int32_t kWithAssembly =
     2;  // first version with assembly, inputs, md5, group, weight, colour
 constexpr std::size_t kMaxStates = 254;  // codes are bytes, 0 is missing, S+1 is masked
@@ -257,11 +256,11 @@ std::int32_t read_version(Object& object) {
   const std::string format = object.text("format");
   if (format != kFormat) object.fail("format", kFormat, format);
   const std::int32_t version = object.small("version");
-  if (version >= 1 && version <= kVersion) return version;
+  if (version >= 1 && version <= kStoreVersion) return version;
   throw core::FormatError(
       fmt::format("{}: version 1 to {} expected, {} found; use the program that wrote the store or "
                   "prepare it again",
-                  object.where(), kVersion, version));
+                  object.where(), kStoreVersion, version));
 }
 
 Json to_json_object(const Contig& contig, std::int32_t version) {

@@ -13,6 +13,7 @@
 #include "data/contig_names.hpp"
 #include "data/genome_check.hpp"
 #include "data/pseudoautosomal.hpp"
+#include "data/shard.hpp"
 #include "data/splits.hpp"
 #include "data/track_match.hpp"
 #include "data/vocabulary.hpp"
@@ -25,10 +26,14 @@ class Planner {
  public:
   Planner(const PrepareOptions& options, std::span<const SheetRow> sheet,
           std::span<const GenomeWork> genomes, std::span<const TrackWork> tracks)
-      : options_(options), sheet_(sheet), genomes_(genomes), tracks_(tracks) {}
+      : options_(options),
+        sheet_(sheet),
+        genomes_(genomes),
+        tracks_(tracks),
+        aliases_(alias_table_of(options.alias)) {}
 
   StorePlan make() {
-    plan_.manifest.version = 2;
+    plan_.manifest.version = kStoreVersion;
     plan_.manifest.program = core::version_text();
     plan_.manifest.command = options_.command;
     plan_.manifest.guard_bp = options_.guard_bp;
@@ -52,9 +57,7 @@ class Planner {
   [[nodiscard]] ChrPrefix prefix() const {
     return options_.alias_chr ? ChrPrefix::optional : ChrPrefix::matters;
   }
-  [[nodiscard]] ContigNames names() {
-    return {contigs(), prefix(), alias_table_of(options_.alias)};
-  }
+  [[nodiscard]] ContigNames names() { return {contigs(), prefix(), aliases_}; }
   [[nodiscard]] const Ranges& gaps(std::size_t contig) const {
     const ContigPlace& place = plan_.places[contig];
     return genomes_[place.genome].gaps(place.index);
@@ -195,7 +198,8 @@ class Planner {
     }
     std::optional<StateNames> given;
     std::optional<StateMap> map;
-    if (options_.state_names) given = read_state_names(*options_.state_names);
+    // The list that the files were read with, not what its file holds by now.
+    if (options_.state_names) given = {options_.state_names->string(), options_.states.names};
     if (options_.state_map) map = read_state_map(*options_.state_map);
     Vocabulary vocabulary = make_vocabulary(all, given ? &*given : nullptr, map ? &*map : nullptr);
     plan_.manifest.states = std::move(vocabulary.states);
@@ -302,7 +306,7 @@ class Planner {
   /// What an option holds out of the contigs that are stored. A list made for the whole genome
   /// names others too: told, for they are in no split; an error when nothing else is held out.
   GenomeRanges held_out(const std::string& text, const char* option) {
-    const ContigNames known(genome_contigs_, prefix(), alias_table_of(options_.alias));
+    const ContigNames known(genome_contigs_, prefix(), aliases_);
     GenomeRanges all = read_held_out(text, option, genome_contigs_, known);
     GenomeRanges stored;
     std::vector<std::string> absent;
@@ -381,6 +385,7 @@ class Planner {
   std::span<const SheetRow> sheet_;
   std::span<const GenomeWork> genomes_;
   std::span<const TrackWork> tracks_;
+  AliasTable aliases_;
   std::vector<Contig> genome_contigs_;  ///< all of them, also those that are not stored
   GenomeRanges unwanted_;               ///< per contig: outside of --regions
   StorePlan plan_;

@@ -56,6 +56,9 @@ struct ShardLayout {
 
 inline constexpr const char* kManifestName = "manifest.json";
 
+/// Of the stores that this program writes; it reads older ones too. See STORE_FORMAT.md.
+inline constexpr std::int32_t kStoreVersion = 2;
+
 /// folder/manifest.json. MissingError, or FormatError as below.
 [[nodiscard]] Manifest read_manifest(const std::filesystem::path& folder);
 

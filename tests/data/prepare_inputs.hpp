@@ -2,6 +2,7 @@
 // preparation of them.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -65,6 +66,13 @@ inline std::map<std::string, std::string> files_of(const std::filesystem::path& 
     }
   }
   return files;
+}
+
+/// Whether one of a report's lines has `text` in it.
+inline bool any_holds(const std::vector<std::string>& lines, const std::string& text) {
+  return std::any_of(lines.begin(), lines.end(), [&text](const std::string& line) {
+    return line.find(text) != std::string::npos;
+  });
 }
 
 }  // namespace epi::data

@@ -14,12 +14,6 @@
 namespace epi::data {
 namespace {
 
-bool any_holds(const std::vector<std::string>& lines, const std::string& text) {
-  return std::any_of(lines.begin(), lines.end(), [&text](const std::string& line) {
-    return line.find(text) != std::string::npos;
-  });
-}
-
 TEST(Prepare_regions, WindowsLieInThemOnly_andContigsWithoutOneAreNotStored) {
   const InputFolder folder;
   PrepareOptions options = options_in(folder);

@@ -320,12 +320,6 @@ TEST(Prepare_cells, HeldOutCells_areMarkedAndUnknownOnesRefused) {
   EXPECT_EQ(Split::valid, store.manifest().cells[1].split);
 }
 
-bool any_holds(const std::vector<std::string>& lines, const std::string& text) {
-  return std::any_of(lines.begin(), lines.end(), [&text](const std::string& line) {
-    return line.find(text) != std::string::npos;
-  });
-}
-
 TEST(Prepare_cells, OneSegmentationTwice_isAWarningOrInTwoSplitsAnError) {
   const InputFolder folder;
   PrepareOptions options = options_in(folder);
