@@ -4,9 +4,13 @@
 // private virtual; twins are cpu/ (oneDNN and vectorised loops) and, with CUDA, cuda/. The slow
 // plain truth in double is in tests/reference.
 //
-// Letters: B batch, T tokens, N = B*T rows, H hidden, A heads, D = H/A, V classes, M gathered rows.
+// Letters: B batch, T tokens, N = B*T rows, H hidden, D = H/heads, V classes, M gathered rows.
 // All matrices are row-major; weights are [out, in] as in PyTorch. Types are f32 unless an operand
-// says otherwise. `=` means written, `+=` accumulated. Views must not overlap unless an op says so.
+// says otherwise. Those marked A are activations or their gradients: f32 or bf16, one type for all
+// of a call. Arithmetic is in f32 either way (products of bf16 are summed in f32) and each element
+// of A is rounded once, when it is written. Parameters, their gradients, statistics and losses are
+// never bf16; a product rounds its weights as it takes them.
+// `=` means written, `+=` accumulated. Views must not overlap unless an op says so.
 // No op allocates after its first call with a shape, none waits for the device, none prints.
 // Lists ([N], [M], [rows]) may come in any shape with as many elements; no size is 0.
 // Wrong shapes throw LogicError naming both.
@@ -91,7 +95,7 @@ struct EmbedArgs {
   float epsilon = 1e-12F;
   Dropout dropout{};
   const StepState* state = nullptr;  ///< needed with dropout
-  View out{};                        ///< [B, T, H] =
+  View out{};                        ///< A [B, T, H] =
   View mean{}, rstd{};               ///< [N] = of the sum, for the gradient
 };
 
@@ -101,7 +105,7 @@ struct EmbedGradArgs {
   Dropout dropout{};
   const StepState* state = nullptr;
   ConstView mean{}, rstd{};
-  ConstView dout{};                           ///< [B, T, H]
+  ConstView dout{};                           ///< A [B, T, H]
   std::array<View, kMaxEmbedTables> drows{};  ///< [R, H], written or added per table
   std::array<Write, kMaxEmbedTables> write{};
   View dgamma{}, dbeta{};  ///< [H] =
@@ -109,29 +113,31 @@ struct EmbedGradArgs {
 
 /// y = epilogue(x w^T + b).
 struct LinearArgs {
-  ConstView x{};                           ///< [M, K]
+  ConstView x{};                           ///< A [M, K]
   ConstView w{};                           ///< [N, K]
   ConstView b{};                           ///< [N] or absent
   Activation epilogue = Activation::none;  ///< none or gelu_tanh
-  View y{};                                ///< [M, N] =
-  View pre{};  ///< [M, N] = x w^T + b; needed with an epilogue, else absent
+  View y{};                                ///< A [M, N] =
+  View pre{};  ///< A [M, N] = x w^T + b; needed with an epilogue, else absent
 };
 
 /// dx (=|+=) (dy w) * epilogue'(pre).
 struct LinearGradInputArgs {
-  ConstView dy{};                          ///< [M, N]
+  ConstView dy{};                          ///< A [M, N]
   ConstView w{};                           ///< [N, K]
   Activation epilogue = Activation::none;  ///< of the layer before: none or gelu_tanh
-  ConstView pre{};  ///< [M, K] pre-activation of the layer before, with an epilogue
+  ConstView pre{};  ///< A [M, K] pre-activation of the layer before, with an epilogue
   Write write = Write::set;
-  View dx{};         ///< [M, K]
+  View dx{};         ///< A [M, K]
   View db_before{};  ///< [K] = column sums of dx: bias gradient of the layer before; or absent
 };
 
-/// dw (=|+=) dy^T x; db (=|+=) column sums of dy.
+/// dw (=|+=) dy^T activation(x); db (=|+=) column sums of dy. With an activation, x is what the
+/// activation was computed from: the layer's input need not be kept.
 struct LinearGradWeightArgs {
-  ConstView dy{};  ///< [M, N]
-  ConstView x{};   ///< [M, K]
+  ConstView dy{};                            ///< A [M, N]
+  ConstView x{};                             ///< A [M, K]
+  Activation activation = Activation::none;  ///< none, gelu or gelu_tanh
   Write write = Write::set;
   View dw{};  ///< [N, K]
   View db{};  ///< [N] or absent
@@ -140,13 +146,13 @@ struct LinearGradWeightArgs {
 /// out = dropout(softmax(q k^T / sqrt(D))) v per head; keys at or past a sequence's length get no
 /// weight. Never keeps T x T for the batch.
 struct AttendArgs {
-  ConstView qkv{};  ///< [B, T, 3H]: q | k | v, each A heads of D
+  ConstView qkv{};  ///< A [B, T, 3H]: q | k | v, each of `heads` heads of D
   std::int32_t heads = 1;
   ConstView lengths{};  ///< i32 [B] in 1..T, or absent: all T
   Dropout dropout{};    ///< element e = (head * T + query) * T + key
   const StepState* state = nullptr;
-  View out{};  ///< [B, T, H] =
-  View lse{};  ///< [B, A, T] = log of the sum of exp(scores), for the gradient
+  View out{};  ///< A [B, T, H] =
+  View lse{};  ///< [B, heads, T] = log of the sum of exp(scores), for the gradient
 };
 
 struct AttendGradArgs {
@@ -156,13 +162,13 @@ struct AttendGradArgs {
   Dropout dropout{};
   const StepState* state = nullptr;
   ConstView out{}, lse{};  ///< as written by attend
-  ConstView dout{};        ///< [B, T, H]
-  View dqkv{};             ///< [B, T, 3H] =
+  ConstView dout{};        ///< A [B, T, H]
+  View dqkv{};             ///< A [B, T, 3H] =
 };
 
 /// out = LayerNorm(sum) with sum = residual + dropout(x) (Ba et al., arXiv 1607.06450).
 struct AddNormArgs {
-  ConstView x{};              ///< [B, T, H] or [M, H]
+  ConstView x{};              ///< A [B, T, H] or [M, H]
   ConstView residual{};       ///< as x, or absent: plain LayerNorm
   ConstView gamma{}, beta{};  ///< [H]
   float epsilon = 1e-12F;
@@ -185,38 +191,38 @@ struct AddNormGradArgs {
 
 /// out[m] = weight[m] * in[rows[m]].
 struct GatherRowsArgs {
-  ConstView in{};       ///< [N, H]
+  ConstView in{};       ///< A [N, H]
   ConstView rows{};     ///< i32 [M]
   ConstView weights{};  ///< [M] or absent: 1
-  View out{};           ///< [M, H] =
+  View out{};           ///< A [M, H] =
 };
 
 /// out = 0, then out[rows[m]] += weight[m] * in[m], in the order of m. With Write::add `out` is not
 /// zeroed first.
 struct ScatterRowsArgs {
-  ConstView in{};       ///< [M, H]
+  ConstView in{};       ///< A [M, H]
   ConstView rows{};     ///< i32 [M]
   ConstView weights{};  ///< [M] or absent: 1
   Write write = Write::set;
-  View out{};  ///< [N, H]
+  View out{};  ///< A [N, H]
 };
 
 struct ActivateArgs {
   Activation activation = Activation::gelu;
-  ConstView x{};
-  View y{};  ///< as x =; may be the same memory as x
+  ConstView x{};  ///< A
+  View y{};       ///< as x =; may be the same memory as x
 };
 
 struct ActivateGradArgs {
   Activation activation = Activation::gelu;
-  ConstView x{};  ///< the pre-activation
+  ConstView x{};  ///< A, the pre-activation
   ConstView dy{};
   View dx{};  ///< as x =; may be the same memory as dy
 };
 
 /// Softmax cross-entropy: logits are overwritten by weight * loss_scale[term] * (softmax - onehot).
 struct ClassLossArgs {
-  View logits{};        ///< [M, V] read, then = its gradient
+  View logits{};        ///< A [M, V] read, then = its gradient
   ConstView labels{};   ///< i32 [M]
   ConstView weights{};  ///< [M]; rows of weight 0 get a gradient of 0 and count nowhere
   LossTerm term = LossTerm::dna;
@@ -299,6 +305,9 @@ class Ops {
   [[nodiscard]] virtual core::Device device() const = 0;
   /// "avx512, 2 threads", for logs and provenance.
   [[nodiscard]] virtual const char* description() const = 0;
+  /// Whether activations may be of this type. f32 always; bf16 where the device multiplies it
+  /// faster than f32 (a CPU with AVX512-BF16 or AMX). Other types never.
+  [[nodiscard]] virtual bool takes(core::DType activations) const = 0;
 
   /// Windows, k-mers, states, masks and labels of a micro-batch. Integers only: the same bits on
   /// every back end. InputError if a sample lies outside of its segment.

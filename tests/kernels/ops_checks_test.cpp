@@ -21,6 +21,7 @@ class CountingOps final : public Ops {
   int calls = 0;
   [[nodiscard]] core::Device device() const override { return core::kCpu; }
   [[nodiscard]] const char* description() const override { return "counting"; }
+  [[nodiscard]] bool takes(core::DType) const override { return true; }
 
  private:
   void do_assemble(const AssembleArgs&, Stream&) override { ++calls; }

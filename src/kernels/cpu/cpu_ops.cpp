@@ -36,6 +36,10 @@ CpuOps::CpuOps(int threads)
       gemm_(threads),
       description_(fmt::format("{}, {} thread{}", isa_name(), threads, threads == 1 ? "" : "s")) {}
 
+bool CpuOps::takes(core::DType activations) const {
+  return activations == core::DType::f32 || (activations == core::DType::bf16 && has_bf16());
+}
+
 void CpuOps::do_assemble(const AssembleArgs& args, Stream&) {
   cpu::assemble(args, pool_);
 }

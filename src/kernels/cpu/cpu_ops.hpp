@@ -23,6 +23,8 @@ class CpuOps final : public Ops {
   [[nodiscard]] core::Device device() const override { return core::kCpu; }
   /// Instruction set and number of threads.
   [[nodiscard]] const char* description() const override { return description_.c_str(); }
+  /// bf16 where the processor multiplies pairs of it.
+  [[nodiscard]] bool takes(core::DType activations) const override;
 
  private:
   /// Each forwards to its free function with this object's threads.

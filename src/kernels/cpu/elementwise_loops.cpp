@@ -1,47 +1,11 @@
 // Compiled once per instruction set; see isa.hpp for what may be included.
 #include "kernels/cpu/elementwise_loops.hpp"
 
+#include "kernels/cpu/vec_activation.hpp"
 #include "kernels/cpu/vec_span.hpp"
 
 namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 namespace {
-
-// gelu(x) = x Phi(x); gelu_tanh(x) = x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3)
-// (arXiv 1606.08415, section 2)
-constexpr float kInverseSqrt2 = 0.7071067812F;
-constexpr float kInverseSqrt2Pi = 0.3989422804F;
-constexpr float kScale = 0.7978845608F;
-constexpr float kCube = 0.044715F;
-
-EPI_INLINE Vec normal_cdf(Vec x) {
-  return 0.5F * erf(x * kInverseSqrt2) + 0.5F;
-}
-
-/// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)): one exponential, exact at both ends.
-EPI_INLINE Vec tanh_gate(Vec x) {
-  return 1.0F / (1.0F + exp(-(x * (x * x * (2.0F * kScale * kCube) + 2.0F * kScale))));
-}
-
-struct Gelu {
-  EPI_INLINE Vec value(Vec x) { return x * normal_cdf(x); }
-  EPI_INLINE Vec slope(Vec x) { return normal_cdf(x) + x * kInverseSqrt2Pi * exp(x * x * -0.5F); }
-};
-
-struct GeluTanh {
-  EPI_INLINE Vec value(Vec x) { return x * tanh_gate(x); }
-  EPI_INLINE Vec slope(Vec x) {
-    const Vec g = tanh_gate(x);
-    return g + x * g * (1.0F - g) * (x * x * (6.0F * kScale * kCube) + 2.0F * kScale);
-  }
-};
-
-struct Tanh {
-  EPI_INLINE Vec value(Vec x) { return tanh(x); }
-  EPI_INLINE Vec slope(Vec x) {
-    const Vec t = tanh(x);
-    return 1.0F - t * t;
-  }
-};
 
 template <class Function>
 void apply(const float* x, float* y, std::int64_t count) {

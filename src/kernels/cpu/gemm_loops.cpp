@@ -1,27 +1,10 @@
 // Compiled once per instruction set; see isa.hpp for what may be included.
 #include "kernels/cpu/gemm_loops.hpp"
 
-#include "kernels/cpu/vec.hpp"
+#include "kernels/cpu/vec_activation.hpp"
 
 namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 namespace {
-
-// gelu_tanh(x) = x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3)   (arXiv 1606.08415)
-constexpr float kScale = 0.7978845608F;
-constexpr float kCube = 0.044715F;
-
-/// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)): one exponential, and no cancellation for negative x.
-EPI_INLINE Vec gate(Vec x) {
-  const Vec twice_u = x * (x * x * (2.0F * kScale * kCube) + 2.0F * kScale);
-  return 1.0F / (1.0F + exp(-twice_u));
-}
-
-/// With g = gate(x): d/dx x g = g + x g (1 - g) 2 u'(x).
-EPI_INLINE Vec gelu_slope(Vec x) {
-  const Vec g = gate(x);
-  const Vec twice_slope = x * x * (6.0F * kScale * kCube) + 2.0F * kScale;
-  return g + x * (g - g * g) * twice_slope;
-}
 
 /// Calls body(from, to, offset of `to`, column, count) for each row in pieces of at most 16
 /// elements.
@@ -59,20 +42,21 @@ void set_gelu(const Product& product, const float* bias, float* pre) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t col, std::int64_t count) {
     if (bias != nullptr) value += load_some(bias + col, count);
     store_some(pre + at, value, count);
-    store_some(product.to + at, value * gate(value), count);
+    store_some(product.to + at, GeluTanh::value(value), count);
   });
 }
 
 void set_gelu_grad(const Product& product, const float* pre) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
-    store_some(product.to + at, value * gelu_slope(load_some(pre + at, count)), count);
+    store_some(product.to + at, value * GeluTanh::slope(load_some(pre + at, count)), count);
   });
 }
 
 void add_gelu_grad(const Product& product, const float* pre) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
     const Vec before = load_some(product.to + at, count);
-    store_some(product.to + at, before + value * gelu_slope(load_some(pre + at, count)), count);
+    store_some(product.to + at, before + value * GeluTanh::slope(load_some(pre + at, count)),
+               count);
   });
 }
 

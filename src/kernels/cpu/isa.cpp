@@ -28,6 +28,14 @@ Isa isa() {
   return level;
 }
 
+bool has_bf16() {
+  static const bool found = [] {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16") != 0;
+  }();
+  return found && isa() == Isa::v4;
+}
+
 const char* isa_name() {
   switch (isa()) {
     case Isa::v4:

@@ -26,6 +26,10 @@ enum class Isa : std::uint8_t { base, v3, v4 };
 /// EPITRAIN_ISA (base, v3, v4) lowers it, for tests and comparisons; it never raises it.
 [[nodiscard]] Isa isa();
 
+/// Whether products of bf16 pairs are one instruction here (AVX512-BF16, or AMX on top of it) and
+/// isa() is v4. Loops on Bf16 must not run elsewhere.
+[[nodiscard]] bool has_bf16();
+
 /// "sse2", "avx2" or "avx512", for logs and provenance.
 [[nodiscard]] const char* isa_name();
 
