@@ -1,11 +1,20 @@
 // Elements of views as the loops take them, and one body of code for both types of activations.
 #pragma once
 
+#include <type_traits>
+
 #include "core/bf16.hpp"
 #include "core/view.hpp"
 #include "kernels/cpu/bf16_element.hpp"
 
 namespace epi::kernels::cpu {
+
+/// The DType of float or Bf16.
+template <class T>
+[[nodiscard]] constexpr core::DType type_of() {
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, Bf16>);
+  return std::is_same_v<T, Bf16> ? core::DType::bf16 : core::DType::f32;
+}
 
 /// The elements of a view of float or bf16; null for the absent view.
 template <class T, class AnyView>

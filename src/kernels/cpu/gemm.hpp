@@ -1,10 +1,9 @@
 // Matrix products of one thread, by oneDNN; and how a large product is cut into such pieces.
 //
 // Panels are fixed by shape alone and each is one single-threaded oneDNN call, so the bits don't
-// depend on the number of threads (oneDNN's own threading changes them). A panel's result goes
-// without gaps into the thread's workspace and from there, still in cache, through an epilogue to
-// its place: oneDNN's fast kernel for transposed weights wants a gapless destination (256 x 192
-// panels of a product 3072 long: 100 GFLOP/s with gaps, 115 without, of 117 possible on one core).
+// depend on the number of threads (oneDNN's own threading changes them). Right operands are packed
+// beforehand (packed.hpp), by all threads together. A panel's result goes without gaps into the
+// thread's workspace and from there, still in cache, through an epilogue to its place.
 #pragma once
 
 #include <compare>
@@ -16,15 +15,18 @@
 
 namespace epi::kernels::cpu {
 
-enum class Layout : std::uint8_t { plain, transposed };
+/// packed: right operands only, the form of packed.hpp.
+enum class Layout : std::uint8_t { plain, transposed, packed };
 
-/// c (=|+=) a b. With `transposed`, the matrix in memory is the transpose of the operand. `ld` is
-/// the distance of rows in memory.
+/// c (=|+=) a b, with c in f32. With `transposed`, the matrix in memory is the transpose of the
+/// operand. `ld` is the distance of rows in memory. bf16 inputs want a packed right operand and
+/// results without gaps (ldc = n): oneDNN has its fast kernel for nothing else.
 struct GemmShape {
   std::int64_t m = 0, n = 0, k = 0;
   Layout a = Layout::plain, b = Layout::plain;
   std::int64_t lda = 0, ldb = 0, ldc = 0;
   Write write = Write::set;
+  core::DType inputs = core::DType::f32;  ///< of a and b: f32 or bf16
   friend auto operator<=>(const GemmShape&, const GemmShape&) = default;
 };
 
@@ -47,7 +49,7 @@ class Gemm {
 
   /// Runs a product on pool thread `thread`; different threads may run at once. No allocation of
   /// ours. Memory of a, b and c as in the kernel's shape.
-  void multiply(const Kernel& kernel, const float* a, const float* b, float* c, int thread) const;
+  void multiply(const Kernel& kernel, const void* a, const void* b, float* c, int thread) const;
 
   /// Makes every thread's workspace at least `floats` long; outside of Pool::run.
   void reserve(std::int64_t floats);
@@ -61,8 +63,8 @@ class Gemm {
   std::unique_ptr<State> state_;
 };
 
-/// The grid of panels of an m x n result: even pieces of at most 256 x 192, multiples of 16 but for
-/// the last ones.
+/// The grid of panels of an m x n result: even pieces of at most 128 x 192; rows in multiples of 16
+/// and columns in multiples of 64 (column blocks of packed.hpp) but for the last ones.
 class Panels {
  public:
   /// Depends on the shape alone, never on threads.
@@ -86,8 +88,8 @@ class Panels {
 
  private:
   std::int64_t total_rows_, total_cols_;
-  std::int64_t down_, across_;
   std::int64_t panel_rows_, panel_cols_;
+  std::int64_t down_, across_;
 };
 
 }  // namespace epi::kernels::cpu

@@ -2,14 +2,15 @@
 #include "kernels/cpu/gemm_loops.hpp"
 
 #include "kernels/cpu/vec_activation.hpp"
+#include "kernels/cpu/vec_bf16.hpp"
 
 namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 namespace {
 
 /// Calls body(from, to, offset of `to`, column, count) for each row in pieces of at most 16
 /// elements.
-template <class Body>
-EPI_INLINE void each(const Product& product, const Body& body) {
+template <class T, class Body>
+EPI_INLINE void each(const Product<T>& product, const Body& body) {
   for (std::int64_t row = 0; row < product.rows; ++row) {
     const float* from = product.from + row * product.cols;
     const std::int64_t start = row * product.stride;
@@ -25,34 +26,40 @@ EPI_INLINE void each(const Product& product, const Body& body) {
 // The epilogues proper. Each reads a finished panel once and writes its place once; the tests for
 // null are loop-invariant and leave the loops.
 
-void set(const Product& product, const float* bias) {
+template <class T>
+void set(const Product<T>& product, const float* bias) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t col, std::int64_t count) {
     if (bias != nullptr) value += load_some(bias + col, count);
     store_some(product.to + at, value, count);
   });
 }
 
-void add(const Product& product) {
+template <class T>
+void add(const Product<T>& product) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
     store_some(product.to + at, load_some(product.to + at, count) + value, count);
   });
 }
 
-void set_gelu(const Product& product, const float* bias, float* pre) {
+/// The activation is that of `pre` as it is kept: forward and gradient see the same number.
+template <class T>
+void set_gelu(const Product<T>& product, const float* bias, T* pre) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t col, std::int64_t count) {
     if (bias != nullptr) value += load_some(bias + col, count);
     store_some(pre + at, value, count);
-    store_some(product.to + at, GeluTanh::value(value), count);
+    store_some(product.to + at, GeluTanh::value(rounded(value, T{})), count);
   });
 }
 
-void set_gelu_grad(const Product& product, const float* pre) {
+template <class T>
+void set_gelu_grad(const Product<T>& product, const T* pre) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
     store_some(product.to + at, value * GeluTanh::slope(load_some(pre + at, count)), count);
   });
 }
 
-void add_gelu_grad(const Product& product, const float* pre) {
+template <class T>
+void add_gelu_grad(const Product<T>& product, const T* pre) {
   each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
     const Vec before = load_some(product.to + at, count);
     store_some(product.to + at, before + value * GeluTanh::slope(load_some(pre + at, count)),
@@ -62,8 +69,8 @@ void add_gelu_grad(const Product& product, const float* pre) {
 
 /// Adds up `Width` vectors of columns at once, the last of them `last_count` elements long: rows
 /// are read along memory. Blocks of 256 rows keep the rounding error of long columns small.
-template <std::uint32_t Width>
-EPI_INLINE void sum_strip(const float* data, std::int64_t stride, std::int64_t rows,
+template <std::uint32_t Width, class T>
+EPI_INLINE void sum_strip(const T* data, std::int64_t stride, std::int64_t rows,
                           std::int64_t last_count, float* sums) {
   constexpr std::int64_t kBlock = 256;
   Vec total[Width] = {};
@@ -71,7 +78,7 @@ EPI_INLINE void sum_strip(const float* data, std::int64_t stride, std::int64_t r
     const std::int64_t last = first + kBlock < rows ? first + kBlock : rows;
     Vec block[Width] = {};
     for (std::int64_t row = first; row < last; ++row) {
-      const float* own = data + row * stride;
+      const T* own = data + row * stride;
       for (std::uint32_t i = 0; i + 1 < Width; ++i) block[i] += load(own + i * kLanes);
       block[Width - 1] += load_some(own + (Width - 1) * kLanes, last_count);
     }
@@ -81,7 +88,8 @@ EPI_INLINE void sum_strip(const float* data, std::int64_t stride, std::int64_t r
   store_some(sums + (Width - 1) * kLanes, total[Width - 1], last_count);
 }
 
-void column_sums(const float* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
+template <class T>
+void column_sums(const T* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
                  float* sums) {
   constexpr std::uint32_t kWidth = 8;
   std::int64_t col = 0;
@@ -96,6 +104,11 @@ void column_sums(const float* data, std::int64_t stride, std::int64_t rows, std:
 
 }  // namespace
 
-extern const GemmLoops gemm_loops{set, add, set_gelu, set_gelu_grad, add_gelu_grad, column_sums};
+extern const GemmLoops gemm_loops{
+    .full = {set<float>, add<float>, set_gelu<float>, set_gelu_grad<float>, add_gelu_grad<float>,
+             column_sums<float>},
+    .half = {set<Bf16>, add<Bf16>, set_gelu<Bf16>, set_gelu_grad<Bf16>, add_gelu_grad<Bf16>,
+             column_sums<Bf16>},
+};
 
 }  // namespace epi::kernels::cpu::EPI_ISA_NAMESPACE

@@ -1,35 +1,45 @@
-// Loops around a GEMM panel while it is in cache: bias, GELU (tanh form) and its derivative, column
-// sums. See isa.hpp for the scheme. Matrices are row-major.
+// Loops around a GEMM panel while it is in cache: bias, activation and its derivative, rounding to
+// the type of activations. See isa.hpp for the scheme. Matrices are row-major.
 #pragma once
 
 #include <cstdint>
+
+#include "kernels/cpu/bf16_element.hpp"
 
 namespace epi::kernels::cpu {
 
 /// A finished product, rows x cols without gaps, and where it goes: element (i, j) belongs to
 /// `to[i * stride + j]`.
+template <class T>
 struct Product {
   const float* from = nullptr;
-  float* to = nullptr;
+  T* to = nullptr;
   std::int64_t stride = 0;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
 };
 
-struct GemmLoops {
+/// Epilogues into elements of type T. `pre` has the stride of `to`.
+template <class T>
+struct Epilogues {
   /// to = from + bias; bias may be null.
-  void (*set)(const Product& product, const float* bias);
+  void (*set)(const Product<T>& product, const float* bias);
   /// to += from.
-  void (*add)(const Product& product);
-  /// pre = from + bias (may be null), to = gelu_tanh(pre); `pre` has the stride of `to`.
-  void (*set_gelu)(const Product& product, const float* bias, float* pre);
-  /// to = from * gelu_tanh'(pre); `pre` has the stride of `to`.
-  void (*set_gelu_grad)(const Product& product, const float* pre);
+  void (*add)(const Product<T>& product);
+  /// pre = from + bias (may be null), to = gelu_tanh(pre).
+  void (*set_gelu)(const Product<T>& product, const float* bias, T* pre);
+  /// to = from * gelu_tanh'(pre).
+  void (*set_gelu_grad)(const Product<T>& product, const T* pre);
   /// to += from * gelu_tanh'(pre).
-  void (*add_gelu_grad)(const Product& product, const float* pre);
+  void (*add_gelu_grad)(const Product<T>& product, const T* pre);
   /// sums[j] = sum of data[i * stride + j] over i in 0..rows-1, in blocks of fixed size.
-  void (*column_sums)(const float* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
+  void (*column_sums)(const T* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
                       float* sums);
+};
+
+struct GemmLoops {
+  Epilogues<float> full;
+  Epilogues<Bf16> half;
 };
 
 namespace base {

@@ -35,6 +35,14 @@ EPI_INLINE void store(Bf16* to, Vec value) {
   *reinterpret_cast<AnyHVec*>(to) = narrow(value);
 }
 
+/// What a store to memory of this type and a load would give.
+EPI_INLINE Vec rounded(Vec value, float) {
+  return value;
+}
+EPI_INLINE Vec rounded(Vec value, Bf16) {
+  return widen(narrow(value));
+}
+
 /// As their float versions in vec.hpp.
 EPI_INLINE Vec load_some(const Bf16* from, std::int64_t count, float fill = 0.0F) {
   if (count >= kLanes) return load(from);
