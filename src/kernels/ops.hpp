@@ -291,6 +291,8 @@ struct UpdateArgs {
   StepState* state = nullptr;
 };
 
+class Profile;
+
 class Ops {
  public:
   /// Made by make_cpu_ops.
@@ -308,6 +310,10 @@ class Ops {
   /// Whether activations may be of this type. f32 always; bf16 where the device multiplies it
   /// faster than f32 (a CPU with AVX512-BF16 or AMX). Other types never.
   [[nodiscard]] virtual bool takes(core::DType activations) const = 0;
+
+  /// From now on every call adds its cost and its time on the host to `profile`, which must live
+  /// until another one, or null, takes its place: null, as at first, watches nothing.
+  void watch(Profile* profile) { profile_ = profile; }
 
   /// Windows, k-mers, states, masks and labels of a micro-batch. Integers only: the same bits on
   /// every back end. InputError if a sample lies outside of its segment.
@@ -373,6 +379,8 @@ class Ops {
   virtual void do_convert(const ConvertArgs& args, Stream& stream) = 0;
   virtual void do_sum_squares(const SumSquaresArgs& args, Stream& stream) = 0;
   virtual void do_update(const UpdateArgs& args, Stream& stream) = 0;
+
+  Profile* profile_ = nullptr;
 };
 
 /// The CPU back end: production code, at the roof of oneDNN. `threads` 0 takes the affinity mask,
