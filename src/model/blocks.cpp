@@ -1,7 +1,17 @@
 // Each of these is one op call; they exist so that layers and heads read as mathematics.
 #include "model/blocks.hpp"
 
+#include <algorithm>
+
 namespace epi::model {
+namespace {
+
+/// Alignment of a tensor, and a buffer's usual size: memory that no tensor takes is never touched,
+/// so the rest of the last buffer costs addresses only.
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kBufferBytes = std::size_t{64} << 20U;
+
+}  // namespace
 
 Slice add_matrix(ParameterTable& table, const std::string& name, std::int64_t rows,
                  std::int64_t columns, Initial initial) {
@@ -27,11 +37,26 @@ Norm add_norm(ParameterTable& table, const std::string& name, std::int64_t size)
   return {gamma, add_vector(table, name + ".bias", size, Initial::zeros)};
 }
 
-core::View Workspace::add(std::initializer_list<std::int64_t> shape) {
-  tensors_.emplace_back(core::DType::f32, shape, device_);
-  const core::View& view = tensors_.back().view();
-  bytes_ += view.bytes();
-  return view;
+core::View Workspace::activation(std::initializer_list<std::int64_t> shape) {
+  return add(activations_, shape);
+}
+
+core::View Workspace::statistic(std::initializer_list<std::int64_t> shape) {
+  return add(core::DType::f32, shape);
+}
+
+core::View Workspace::add(core::DType type, std::initializer_list<std::int64_t> shape) {
+  const std::size_t size = core::View(nullptr, type, shape, device_).bytes();
+  const std::size_t lines = (size + kLine - 1) / kLine * kLine;
+  if (lines > free_) {
+    buffers_.emplace_back(device_, std::max(lines, kBufferBytes));
+    free_ = buffers_.back().bytes();
+  }
+  const core::Buffer& buffer = buffers_.back();
+  std::byte* const first = buffer.data() + (buffer.bytes() - free_);
+  free_ -= lines;
+  bytes_ += lines;
+  return {first, type, shape, device_};
 }
 
 void dense_forward(kernels::Ops& ops, const Dense& dense, kernels::Activation activation,

@@ -50,19 +50,26 @@ Dense add_dense(ParameterTable& table, const std::string& name, std::int64_t out
 Norm add_norm(ParameterTable& table, const std::string& name, std::int64_t size);
 
 /// Owns the activations of a model. All of them are added in constructors, so a step allocates
-/// none.
+/// none. They lie side by side in large buffers, so that none wastes the rest of a huge page.
 class Workspace {
  public:
-  /// Holds nothing yet; all of it will lie on `device`.
-  explicit Workspace(core::Device device) : device_(device) {}
-  /// A zeroed f32 tensor that lives as long as this object.
-  core::View add(std::initializer_list<std::int64_t> shape);
-  /// Bytes of all tensors added so far, without alignment.
+  /// Holds nothing yet; all of it will lie on `device`, activations as elements of `activations`.
+  Workspace(core::Device device, core::DType activations)
+      : device_(device), activations_(activations) {}
+  /// A zeroed tensor of activations or their gradients that lives as long as this object.
+  core::View activation(std::initializer_list<std::int64_t> shape);
+  /// The same of f32 whatever the type of activations: means, deviations, log-sum-exps.
+  core::View statistic(std::initializer_list<std::int64_t> shape);
+  /// Bytes of all tensors added so far, each on whole cache lines.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
+  core::View add(core::DType type, std::initializer_list<std::int64_t> shape);
+
   core::Device device_;
-  std::vector<core::Tensor> tensors_;
+  core::DType activations_;
+  std::vector<core::Buffer> buffers_;
+  std::size_t free_ = 0;  ///< bytes at the end of the last buffer
   std::size_t bytes_ = 0;
 };
 

@@ -33,23 +33,24 @@ HeadParameters add_state_head(const ModelConfig& config, ParameterTable& table) 
 }
 
 ClassHead::ClassHead(const ModelConfig& config, const HeadParameters& parameters,
-                     kernels::LossTerm term, std::int64_t slots, kernels::Ops& ops)
+                     kernels::LossTerm term, std::int64_t slots, core::DType activations,
+                     kernels::Ops& ops)
     : ops_(&ops),
       parameters_(parameters),
       term_(term),
       activation_(config.activation),
       epsilon_(config.epsilon),
-      workspace_(ops.device()) {
+      workspace_(ops.device(), activations) {
   const std::int64_t h = config.hidden;
-  gathered_ = workspace_.add({slots, h});
-  pre_activation_ = workspace_.add({slots, h});
-  activated_ = workspace_.add({slots, h});
-  normed_ = workspace_.add({slots, h});
-  mean_ = workspace_.add({slots});
-  rstd_ = workspace_.add({slots});
-  logits_ = workspace_.add({slots, parameters.decoder.weight.rows});
-  dnormed_ = workspace_.add({slots, h});
-  dactivated_ = workspace_.add({slots, h});
+  gathered_ = workspace_.activation({slots, h});
+  pre_activation_ = workspace_.activation({slots, h});
+  activated_ = workspace_.activation({slots, h});
+  normed_ = workspace_.activation({slots, h});
+  mean_ = workspace_.statistic({slots});
+  rstd_ = workspace_.statistic({slots});
+  logits_ = workspace_.activation({slots, parameters.decoder.weight.rows});
+  dnormed_ = workspace_.activation({slots, h});
+  dactivated_ = workspace_.activation({slots, h});
 }
 
 void ClassHead::forward(const core::ConstView& hidden, const Targets& targets,

@@ -43,9 +43,10 @@ struct HeadParameters {
 
 class ClassHead {
  public:
-  /// Plans activations for `slots` = M targets. `ops` must outlive this object.
+  /// Plans activations, elements of `activations`, for `slots` = M targets. `ops` must outlive this
+  /// object.
   ClassHead(const ModelConfig& config, const HeadParameters& parameters, kernels::LossTerm term,
-            std::int64_t slots, kernels::Ops& ops);
+            std::int64_t slots, core::DType activations, kernels::Ops& ops);
 
   /// Losses at the targets; logits() then holds their gradient. `hidden` is [B, T, H].
   void forward(const core::ConstView& hidden, const Targets& targets, const HeadOutputs& outputs,

@@ -1,14 +1,15 @@
 // See the header. Each layer reads the output of the one before in place, so that output is also
-// what backward needs as the layer's input.
+// what backward needs as the layer's input, and all that recomputation starts from.
 #include "model/encoder.hpp"
 
 namespace epi::model {
 
-Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops,
-                 ParameterTable& table)
-    : ops_(&ops), epsilon_(config.epsilon), workspace_(ops.device()) {
-  const std::int64_t b = shape.batch;
-  const std::int64_t t = shape.tokens;
+Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, const Execution& execution,
+                 kernels::Ops& ops, ParameterTable& table)
+    : ops_(&ops),
+      epsilon_(config.epsilon),
+      recompute_(execution.recompute),
+      workspace_(ops.device(), execution.activations) {
   const std::int64_t h = config.hidden;
   const std::string prefix = "bert.embeddings.";
   words_ =
@@ -17,19 +18,30 @@ Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, kernels::Op
                           Initial::sinusoid);
   types_ = add_matrix(table, prefix + "token_type_embeddings.weight", config.token_types(), h);
   norm_ = add_norm(table, prefix + "LayerNorm", h);
-  embedded_ = workspace_.add({b, t, h});
-  mean_ = workspace_.add({b * t});
-  rstd_ = workspace_.add({b * t});
-
   layers_.reserve(static_cast<std::size_t>(config.layers));
   for (std::int32_t index = 0; index < config.layers; ++index) {
-    layers_.emplace_back(config, shape, index, table, workspace_);
+    layers_.emplace_back(config, index, table);
   }
-  scratch_.dout = workspace_.add({b, t, h});
-  scratch_.dmiddle = workspace_.add({b, t, h});
-  if (config.dropout > 0.0F) scratch_.ddropped = workspace_.add({b, t, h});
-  scratch_.dqkv = workspace_.add({b, t, 3 * h});
-  scratch_.dintermediate = workspace_.add({b * t, config.intermediate});
+  plan(config, shape);
+}
+
+void Encoder::plan(const ModelConfig& config, const BatchShape& shape) {
+  const std::int64_t b = shape.batch;
+  const std::int64_t t = shape.tokens;
+  const std::int64_t h = config.hidden;
+  embedded_ = workspace_.activation({b, t, h});
+  mean_ = workspace_.statistic({b * t});
+  rstd_ = workspace_.statistic({b * t});
+  const std::size_t sets = recompute_ == Recompute::layer ? 1 : layers_.size();
+  for (std::size_t i = 0; i < sets; ++i) kept_.push_back(plan_layer(config, shape, workspace_));
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    outputs_.push_back(workspace_.activation({b, t, h}));
+  }
+  scratch_.dout = workspace_.activation({b, t, h});
+  scratch_.dmiddle = workspace_.activation({b, t, h});
+  if (config.dropout > 0.0F) scratch_.ddropped = workspace_.activation({b, t, h});
+  scratch_.dqkv = workspace_.activation({b, t, 3 * h});
+  scratch_.intermediate = workspace_.activation({b * t, config.intermediate});
 }
 
 kernels::Dropout Encoder::dropout(const Pass& pass) const {
@@ -81,19 +93,20 @@ void Encoder::embed_grad(const EncoderInput& input, kernels::Write word_gradient
 void Encoder::forward(const EncoderInput& input, const Pass& pass) {
   pass.before_read(0);
   embed(input, pass);
-  core::ConstView x = embedded_;
-  for (EncoderLayer& layer : layers_) {
-    pass.before_read(layer.offset());
-    layer.forward(*ops_, x, pass);
-    x = layer.output();
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    pass.before_read(layers_[i].offset());
+    layers_[i].forward(*ops_, input_of(i), outputs_[i], kept_of(i), scratch_, pass);
   }
 }
 
+// The last layer's activations are still there when backward begins.
 void Encoder::backward(const EncoderInput& input, kernels::Write word_gradient, const Pass& pass) {
-  for (std::size_t index = layers_.size(); index-- > 0;) {
-    const core::ConstView x = index == 0 ? embedded_ : layers_[index - 1].output();
-    layers_[index].backward(*ops_, x, scratch_, pass);
-    pass.gradients_done(layers_[index].offset());
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    if (recompute_ == Recompute::layer && i + 1 < layers_.size()) {
+      layers_[i].forward(*ops_, input_of(i), outputs_[i], kept_of(i), scratch_, pass);
+    }
+    layers_[i].backward(*ops_, input_of(i), kept_of(i), scratch_, pass);
+    pass.gradients_done(layers_[i].offset());
   }
   embed_grad(input, word_gradient, pass);
   pass.gradients_done(0);

@@ -10,6 +10,7 @@
 #include "core/buffer.hpp"
 #include "model/blocks.hpp"
 #include "model/encoder_layer.hpp"
+#include "model/execution.hpp"
 #include "model/model_config.hpp"
 
 namespace epi::model {
@@ -24,8 +25,8 @@ class Encoder {
  public:
   /// Appends the encoder's parameters ("bert....") to the table and plans its activations. Both
   /// configurations have been checked. `ops` must outlive this object.
-  Encoder(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops,
-          ParameterTable& table);
+  Encoder(const ModelConfig& config, const BatchShape& shape, const Execution& execution,
+          kernels::Ops& ops, ParameterTable& table);
 
   /// Writes hidden(). Announces each layer through pass.hooks.before_read.
   void forward(const EncoderInput& input, const Pass& pass);
@@ -36,7 +37,7 @@ class Encoder {
   void backward(const EncoderInput& input, kernels::Write word_gradient, const Pass& pass);
 
   /// [B, T, H]: the last layer's output.
-  [[nodiscard]] core::ConstView hidden() const { return layers_.back().output(); }
+  [[nodiscard]] core::ConstView hidden() const { return outputs_.back(); }
   /// [B, T, H]: heads write d(loss)/d(hidden) here before backward.
   [[nodiscard]] core::View hidden_gradient() const { return scratch_.dout; }
   /// [V, H], for a tied decoder.
@@ -45,6 +46,16 @@ class Encoder {
   [[nodiscard]] std::size_t activation_bytes() const { return workspace_.bytes(); }
 
  private:
+  /// Activations and scratch of all layers.
+  void plan(const ModelConfig& config, const BatchShape& shape);
+  /// What layer `index` reads.
+  [[nodiscard]] const core::View& input_of(std::size_t index) const {
+    return index == 0 ? embedded_ : outputs_[index - 1];
+  }
+  /// The set of layer `index`; with Recompute::layer there is one for all.
+  [[nodiscard]] const LayerActivations& kept_of(std::size_t index) const {
+    return kept_.size() == 1 ? kept_.front() : kept_[index];
+  }
   /// Behind the embeddings' LayerNorm; layers have their own sites.
   [[nodiscard]] kernels::Dropout dropout(const Pass& pass) const;
   /// Words, types, positions; embed_grad writes their gradients in the same order.
@@ -57,12 +68,15 @@ class Encoder {
 
   kernels::Ops* ops_;
   float epsilon_;
+  Recompute recompute_;
   Workspace workspace_;
   Slice words_, positions_, types_;
   Norm norm_;
   core::View embedded_;     ///< [B, T, H]
   core::View mean_, rstd_;  ///< [B*T]
   std::vector<EncoderLayer> layers_;
+  std::vector<core::View> outputs_;     ///< [B, T, H] of each layer
+  std::vector<LayerActivations> kept_;  ///< of each layer, or one for all
   LayerScratch scratch_;
 };
 

@@ -26,14 +26,31 @@ Dense add_query_key_value(ParameterTable& table, const std::string& prefix, std:
 
 }  // namespace
 
-EncoderLayer::EncoderLayer(const ModelConfig& config, const BatchShape& shape, std::int32_t index,
-                           ParameterTable& table, Workspace& workspace)
+LayerActivations plan_layer(const ModelConfig& config, const BatchShape& shape,
+                            Workspace& workspace) {
+  const std::int64_t b = shape.batch;
+  const std::int64_t t = shape.tokens;
+  const std::int64_t h = config.hidden;
+  LayerActivations kept;
+  for (AddNormActivations* end : {&kept.attention_end, &kept.output_end}) {
+    end->sum = workspace.activation({b, t, h});
+    end->mean = workspace.statistic({b * t});
+    end->rstd = workspace.statistic({b * t});
+  }
+  kept.qkv = workspace.activation({b, t, 3 * h});
+  kept.lse = workspace.statistic({b, config.heads, t});
+  kept.context = workspace.activation({b, t, h});
+  kept.attention_output = workspace.activation({b, t, h});
+  kept.pre_activation = workspace.activation({b * t, config.intermediate});
+  return kept;
+}
+
+EncoderLayer::EncoderLayer(const ModelConfig& config, std::int32_t index, ParameterTable& table)
     : index_(static_cast<std::uint32_t>(index)),
       heads_(config.heads),
       epsilon_(config.epsilon),
       activation_(config.activation) {
   add_parameters(config, "bert.encoder.layer." + std::to_string(index) + ".", table);
-  plan_activations(config, shape, workspace);
 }
 
 void EncoderLayer::add_parameters(const ModelConfig& config, const std::string& prefix,
@@ -50,33 +67,14 @@ void EncoderLayer::add_parameters(const ModelConfig& config, const std::string& 
   output_end_.site = DropoutSite::feed_forward_output;
 }
 
-void EncoderLayer::plan_activations(const ModelConfig& config, const BatchShape& shape,
-                                    Workspace& workspace) {
-  const std::int64_t b = shape.batch;
-  const std::int64_t t = shape.tokens;
-  const std::int64_t h = config.hidden;
-  for (AddNorm* end : {&attention_end_, &output_end_}) {
-    end->sum = workspace.add({b, t, h});
-    end->mean = workspace.add({b * t});
-    end->rstd = workspace.add({b * t});
-  }
-  qkv_activation_ = workspace.add({b, t, 3 * h});
-  lse_ = workspace.add({b, heads_, t});
-  context_ = workspace.add({b, t, h});
-  attention_output_ = workspace.add({b, t, h});
-  pre_activation_ = workspace.add({b * t, config.intermediate});
-  intermediate_ = workspace.add({b * t, config.intermediate});
-  output_ = workspace.add({b, t, h});
-}
-
 kernels::Dropout EncoderLayer::dropout(DropoutSite site, const Pass& pass) const {
   return {.probability = pass.dropout, .layer = index_, .site = static_cast<std::uint32_t>(site)};
 }
 
 void EncoderLayer::forward_add_norm(kernels::Ops& ops, const AddNorm& part,
-                                    const core::ConstView& residual, const core::View& out,
-                                    const Pass& pass) const {
-  ops.add_norm({.x = part.sum,
+                                    const AddNormActivations& kept, const core::ConstView& residual,
+                                    const core::View& out, const Pass& pass) const {
+  ops.add_norm({.x = kept.sum,
                 .residual = residual,
                 .gamma = part.norm.gamma.of(pass.parameters),
                 .beta = part.norm.beta.of(pass.parameters),
@@ -84,19 +82,20 @@ void EncoderLayer::forward_add_norm(kernels::Ops& ops, const AddNorm& part,
                 .dropout = dropout(part.site, pass),
                 .state = pass.state,
                 .out = out,
-                .sum = part.sum,
-                .mean = part.mean,
-                .rstd = part.rstd},
+                .sum = kept.sum,
+                .mean = kept.mean,
+                .rstd = kept.rstd},
                pass.stream);
 }
 
 core::View EncoderLayer::backward_add_norm(kernels::Ops& ops, const AddNorm& part,
-                                           const core::View& dout, const core::View& dresidual,
-                                           const core::View& ddropped, const Pass& pass) const {
+                                           const AddNormActivations& kept, const core::View& dout,
+                                           const core::View& dresidual, const core::View& ddropped,
+                                           const Pass& pass) const {
   const bool dropped = pass.dropout > 0.0F;
-  ops.add_norm_grad({.sum = part.sum,
-                     .mean = part.mean,
-                     .rstd = part.rstd,
+  ops.add_norm_grad({.sum = kept.sum,
+                     .mean = kept.mean,
+                     .rstd = kept.rstd,
                      .gamma = part.norm.gamma.of(pass.parameters),
                      .dropout = dropout(part.site, pass),
                      .state = pass.state,
@@ -109,76 +108,83 @@ core::View EncoderLayer::backward_add_norm(kernels::Ops& ops, const AddNorm& par
   return as_rows(dropped ? ddropped : dresidual);
 }
 
-void EncoderLayer::forward(kernels::Ops& ops, const core::ConstView& input, const Pass& pass) {
-  dense_forward(ops, qkv_, as_rows(input), as_rows(qkv_activation_), pass);
-  ops.attend({.qkv = qkv_activation_,
+void EncoderLayer::forward(kernels::Ops& ops, const core::ConstView& input,
+                           const core::View& output, const LayerActivations& kept,
+                           const LayerScratch& scratch, const Pass& pass) const {
+  dense_forward(ops, qkv_, as_rows(input), as_rows(kept.qkv), pass);
+  ops.attend({.qkv = kept.qkv,
               .heads = heads_,
               .dropout = dropout(DropoutSite::attention_probabilities, pass),
               .state = pass.state,
-              .out = context_,
-              .lse = lse_},
+              .out = kept.context,
+              .lse = kept.lse},
              pass.stream);
-  dense_forward(ops, attention_dense_, as_rows(context_), as_rows(attention_end_.sum), pass);
-  forward_add_norm(ops, attention_end_, input, attention_output_, pass);
+  dense_forward(ops, attention_dense_, as_rows(kept.context), as_rows(kept.attention_end.sum),
+                pass);
+  forward_add_norm(ops, attention_end_, kept.attention_end, input, kept.attention_output, pass);
 
-  dense_forward(ops, intermediate_dense_, activation_, as_rows(attention_output_), pre_activation_,
-                intermediate_, pass);
-  dense_forward(ops, output_dense_, intermediate_, as_rows(output_end_.sum), pass);
-  forward_add_norm(ops, output_end_, attention_output_, output_, pass);
+  dense_forward(ops, intermediate_dense_, activation_, as_rows(kept.attention_output),
+                kept.pre_activation, scratch.intermediate, pass);
+  dense_forward(ops, output_dense_, scratch.intermediate, as_rows(kept.output_end.sum), pass);
+  forward_add_norm(ops, output_end_, kept.output_end, kept.attention_output, output, pass);
 }
 
 void EncoderLayer::backward(kernels::Ops& ops, const core::ConstView& input,
-                            const LayerScratch& scratch, const Pass& pass) {
-  backward_feed_forward(ops, scratch, pass);
-  backward_attention(ops, input, scratch, pass);
+                            const LayerActivations& kept, const LayerScratch& scratch,
+                            const Pass& pass) const {
+  backward_feed_forward(ops, kept, scratch, pass);
+  backward_attention(ops, input, kept, scratch, pass);
 }
 
-void EncoderLayer::backward_intermediate(kernels::Ops& ops, const core::View& dy,
-                                         const core::View& dintermediate, const Pass& pass) {
-  const core::ConstView x = as_rows(attention_output_);
-  if (activation_ != kernels::Activation::gelu_tanh) {
-    dense_grad_input(ops, output_dense_, dy, Write::set, dintermediate, pass);
-    ops.activate_grad(
-        {.activation = activation_, .x = pre_activation_, .dy = dintermediate, .dx = dintermediate},
-        pass.stream);
-    dense_grad_weight(ops, intermediate_dense_, dintermediate, x, pass);
+void EncoderLayer::backward_activation(kernels::Ops& ops, const core::View& dy,
+                                       const core::View& pre_activation,
+                                       const core::View& dintermediate, const Pass& pass) const {
+  if (activation_ == kernels::Activation::gelu_tanh) {
+    ops.linear_grad_input({.dy = dy,
+                           .w = output_dense_.weight.of(pass.parameters),
+                           .epilogue = activation_,
+                           .pre = pre_activation,
+                           .dx = dintermediate},
+                          pass.stream);
     return;
   }
-  ops.linear_grad_input({.dy = dy,
-                         .w = output_dense_.weight.of(pass.parameters),
-                         .epilogue = activation_,
-                         .pre = pre_activation_,
-                         .dx = dintermediate,
-                         .db_before = intermediate_dense_.bias.of(pass.gradients)},
-                        pass.stream);
-  ops.linear_grad_weight(
-      {.dy = dintermediate, .x = x, .dw = intermediate_dense_.weight.of(pass.gradients)},
+  dense_grad_input(ops, output_dense_, dy, Write::set, dintermediate, pass);
+  ops.activate_grad(
+      {.activation = activation_, .x = pre_activation, .dy = dintermediate, .dx = dintermediate},
       pass.stream);
 }
 
-void EncoderLayer::backward_feed_forward(kernels::Ops& ops, const LayerScratch& scratch,
-                                         const Pass& pass) {
-  const core::View dy =
-      backward_add_norm(ops, output_end_, scratch.dout, scratch.dmiddle, scratch.ddropped, pass);
-  dense_grad_weight(ops, output_dense_, dy, intermediate_, pass);
-  backward_intermediate(ops, dy, scratch.dintermediate, pass);
-  dense_grad_input(ops, intermediate_dense_, scratch.dintermediate, Write::add,
+void EncoderLayer::backward_feed_forward(kernels::Ops& ops, const LayerActivations& kept,
+                                         const LayerScratch& scratch, const Pass& pass) const {
+  const core::View dy = backward_add_norm(ops, output_end_, kept.output_end, scratch.dout,
+                                          scratch.dmiddle, scratch.ddropped, pass);
+  ops.linear_grad_weight({.dy = dy,
+                          .x = kept.pre_activation,
+                          .activation = activation_,
+                          .dw = output_dense_.weight.of(pass.gradients),
+                          .db = output_dense_.bias.of(pass.gradients)},
+                         pass.stream);
+  backward_activation(ops, dy, kept.pre_activation, scratch.intermediate, pass);
+  dense_grad_weight(ops, intermediate_dense_, scratch.intermediate, as_rows(kept.attention_output),
+                    pass);
+  dense_grad_input(ops, intermediate_dense_, scratch.intermediate, Write::add,
                    as_rows(scratch.dmiddle), pass);
 }
 
 void EncoderLayer::backward_attention(kernels::Ops& ops, const core::ConstView& input,
-                                      const LayerScratch& scratch, const Pass& pass) {
-  const core::View dy =
-      backward_add_norm(ops, attention_end_, scratch.dmiddle, scratch.dout, scratch.ddropped, pass);
-  dense_grad_weight(ops, attention_dense_, dy, as_rows(context_), pass);
+                                      const LayerActivations& kept, const LayerScratch& scratch,
+                                      const Pass& pass) const {
+  const core::View dy = backward_add_norm(ops, attention_end_, kept.attention_end, scratch.dmiddle,
+                                          scratch.dout, scratch.ddropped, pass);
+  dense_grad_weight(ops, attention_dense_, dy, as_rows(kept.context), pass);
   // dmiddle has been read: it now takes the gradient of the context.
   dense_grad_input(ops, attention_dense_, dy, Write::set, as_rows(scratch.dmiddle), pass);
-  ops.attend_grad({.qkv = qkv_activation_,
+  ops.attend_grad({.qkv = kept.qkv,
                    .heads = heads_,
                    .dropout = dropout(DropoutSite::attention_probabilities, pass),
                    .state = pass.state,
-                   .out = context_,
-                   .lse = lse_,
+                   .out = kept.context,
+                   .lse = kept.lse,
                    .dout = scratch.dmiddle,
                    .dqkv = scratch.dqkv},
                   pass.stream);

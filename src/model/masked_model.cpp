@@ -105,18 +105,20 @@ std::size_t Batch::bytes() const {
 
 // Members are in the order of the block: the constructors below append to the table in that order.
 struct MaskedModel::State {
-  State(const ModelConfig& model, const BatchShape& batch, kernels::Ops& ops)
+  State(const ModelConfig& model, const BatchShape& batch, kernels::Ops& ops, const Execution& how)
       : config(checked(model, batch)),
         shape(batch),
-        encoder(config, shape, ops, table),
+        execution(how),
+        encoder(config, shape, execution, ops, table),
         dna(add_dna_head(config, encoder.word_embeddings(), table)) {
     if (shape.dna_slots > 0) {
-      dna_head.emplace(config, dna, kernels::LossTerm::dna, shape.batch * shape.dna_slots, ops);
+      dna_head.emplace(config, dna, kernels::LossTerm::dna, shape.batch * shape.dna_slots,
+                       execution.activations, ops);
     }
     if (config.num_states > 0) states = add_state_head(config, table);
     if (shape.state_slots > 0) {
       state_head.emplace(config, states, kernels::LossTerm::state, shape.batch * shape.state_slots,
-                         ops);
+                         execution.activations, ops);
     }
     padding = padding_of(table);
   }
@@ -135,6 +137,7 @@ struct MaskedModel::State {
 
   ModelConfig config;
   BatchShape shape;
+  Execution execution;
   ParameterTable table;
   Encoder encoder;
   HeadParameters dna, states;
@@ -143,8 +146,11 @@ struct MaskedModel::State {
   float dropout = 0.0F;  ///< of the last forward
 };
 
-MaskedModel::MaskedModel(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops)
-    : state_(std::make_unique<State>(config, shape, ops)) {}
+MaskedModel::MaskedModel(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops,
+                         const Execution& execution)
+    : state_(std::make_unique<State>(config, shape, ops, execution)) {
+  core::require(ops.takes(execution.activations), "these ops take activations of this type");
+}
 
 MaskedModel::~MaskedModel() = default;
 
@@ -156,6 +162,9 @@ const ModelConfig& MaskedModel::config() const {
 }
 const BatchShape& MaskedModel::shape() const {
   return state_->shape;
+}
+const Execution& MaskedModel::execution() const {
+  return state_->execution;
 }
 core::ConstView MaskedModel::hidden() const {
   return state_->encoder.hidden();

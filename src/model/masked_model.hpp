@@ -11,6 +11,7 @@
 
 #include "core/buffer.hpp"
 #include "kernels/ops.hpp"
+#include "model/execution.hpp"
 #include "model/model_config.hpp"
 #include "model/parameters.hpp"
 #include "model/pass.hpp"
@@ -45,9 +46,10 @@ struct LossOutputs {
 
 class MaskedModel {
  public:
-  /// Plans and allocates all activations: no allocation later. `ops` must outlive this object.
-  /// ConfigError when the sizes don't fit each other.
-  MaskedModel(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops);
+  /// Plans and allocates all activations: no allocation later. `ops` must outlive this object and
+  /// take execution.activations. ConfigError when the sizes don't fit each other.
+  MaskedModel(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops,
+              const Execution& execution = {});
   /// Work queued on it must be finished.
   ~MaskedModel();
 
@@ -57,7 +59,9 @@ class MaskedModel {
   [[nodiscard]] const ModelConfig& config() const;
   /// The only shape that forward and backward take.
   [[nodiscard]] const BatchShape& shape() const;
-  /// Bytes of activations and workspace that this object holds.
+  /// As given.
+  [[nodiscard]] const Execution& execution() const;
+  /// Bytes of activations and their gradients that this object holds.
   [[nodiscard]] std::size_t activation_bytes() const;
 
   /// Losses of one micro-batch; leaves in place what backward needs. `parameters` is the flat
@@ -72,7 +76,7 @@ class MaskedModel {
                 const kernels::StepState* state, const core::View& gradients,
                 const BlockHooks& hooks, core::Stream& stream);
 
-  /// [B, T, H]: the encoder's output of the last forward.
+  /// [B, T, H] of execution().activations: the encoder's output of the last forward.
   [[nodiscard]] core::ConstView hidden() const;
 
  private:

@@ -30,9 +30,10 @@ struct Losses {
 
 class ModelRun {
  public:
-  ModelRun(const ModelConfig& config, const BatchShape& shape, int threads = 1)
+  ModelRun(const ModelConfig& config, const BatchShape& shape, int threads = 1,
+           const Execution& execution = {})
       : ops(kernels::make_cpu_ops(threads)),
-        model(config, shape, *ops),
+        model(config, shape, *ops, execution),
         batch(shape, core::kCpu),
         parameters(core::DType::f32, {model.table().block_size()}),
         gradients(core::DType::f32, {model.table().block_size()}),
