@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,16 +15,46 @@ constexpr std::size_t kLine = 64;
 /// Transparent huge pages on x86-64: whole ones only, so sizes are rounded up too.
 constexpr std::size_t kHugePage = std::size_t{2} << 20U;
 
+std::size_t rounded(std::size_t bytes, std::size_t step) {
+  return (bytes + step - 1) / step * step;
+}
+
+[[noreturn]] void refuse(std::size_t bytes) {
+  throw DeviceError(fmt::format("out of host memory: {} bytes were asked for", bytes));
+}
+
+/// Pages of our own: zero from the system, and placed on the memory of whichever core writes them
+/// first, which one thread that zeroed them all would decide for the others.
+std::byte* map_host(std::size_t bytes) {
+  const std::size_t size = rounded(bytes, kHugePage);
+  const std::size_t wide = size + kHugePage;  // so that a boundary of a huge page lies inside
+  void* const mapped = size < bytes ? MAP_FAILED
+                                    : ::mmap(nullptr, wide, PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) refuse(bytes);
+  auto* const first = static_cast<std::byte*>(mapped);
+  const std::size_t before = rounded(reinterpret_cast<std::uintptr_t>(first), kHugePage) -
+                             reinterpret_cast<std::uintptr_t>(first);
+  if (before > 0) ::munmap(first, before);
+  ::munmap(first + before + size, kHugePage - before);
+  (void)::madvise(first + before, size, MADV_HUGEPAGE);  // a hint: may fail
+  return first + before;
+}
+
 std::byte* allocate_host(std::size_t bytes) {
-  const std::size_t alignment = bytes >= kHugePage ? kHugePage : kLine;
-  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, rounded);
-  if (memory == nullptr) {
-    throw DeviceError(fmt::format("out of host memory: {} bytes were asked for", bytes));
-  }
-  if (alignment == kHugePage) (void)madvise(memory, rounded, MADV_HUGEPAGE);  // a hint: may fail
-  std::memset(memory, 0, rounded);
+  if (bytes >= kHugePage) return map_host(bytes);
+  void* const memory = std::aligned_alloc(kLine, rounded(bytes, kLine));
+  if (memory == nullptr) refuse(bytes);
+  std::memset(memory, 0, bytes);
   return static_cast<std::byte*>(memory);
+}
+
+void release_host(std::byte* data, std::size_t bytes) {
+  if (bytes >= kHugePage) {
+    ::munmap(data, rounded(bytes, kHugePage));
+  } else {
+    std::free(data);
+  }
 }
 
 }  // namespace
@@ -41,19 +72,21 @@ Buffer::Buffer(Device device, std::size_t bytes) : device_(device), bytes_(bytes
 Buffer::Buffer(Buffer&& other) noexcept
     : device_(other.device_),
       data_(std::exchange(other.data_, nullptr)),
-      bytes_(std::exchange(other.bytes_, 0)) {}
+      bytes_(std::exchange(other.bytes_, 0)),
+      owner_(std::move(other.owner_)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(device_, other.device_);
   std::swap(data_, other.data_);
   std::swap(bytes_, other.bytes_);
+  std::swap(owner_, other.owner_);
   return *this;
 }
 
 Buffer::~Buffer() {
-  if (data_ == nullptr) return;
+  if (data_ == nullptr || owner_) return;
   if (device_.kind == DeviceKind::cpu) {
-    std::free(data_);
+    release_host(data_, bytes_);
   } else {
     device_backend::release(device_, data_);
   }

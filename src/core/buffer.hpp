@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <memory>
 #include <utility>
 
 #include "core/device.hpp"
@@ -11,13 +12,18 @@
 namespace epi::core {
 
 /// Zeroed memory on one device, aligned to 64 bytes (2 MiB and transparent huge pages on the CPU
-/// from 2 MiB on). Move-only: copying device memory takes a stream, see `copy`.
+/// from 2 MiB on; such pages count as used only once they are touched, and lie where the thread
+/// that touches them first runs). Move-only: copying device memory takes a stream, see `copy`.
 class Buffer {
  public:
   /// No memory, on the CPU: what a moved-from buffer is too.
   Buffer() = default;
   /// Throws DeviceError when the device has not enough memory.
   Buffer(Device device, std::size_t bytes);
+  /// Memory that somebody else has made, such as a window that several processes share; `memory`
+  /// keeps it alive and gives it back.
+  Buffer(Device device, std::shared_ptr<std::byte> memory, std::size_t bytes)
+      : device_(device), data_(memory.get()), bytes_(bytes), owner_(std::move(memory)) {}
   /// Takes the memory over; `other` is left empty, its views now belong to this buffer.
   Buffer(Buffer&& other) noexcept;
   /// Swaps, so the old memory lives until `other` ends.
@@ -41,6 +47,7 @@ class Buffer {
   Device device_ = kCpu;
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
+  std::shared_ptr<std::byte> owner_;  ///< of memory that is not this buffer's own
 };
 
 /// A buffer with its element type and shape: the common case.
@@ -50,6 +57,9 @@ class Tensor {
   Tensor() = default;
   /// Zeroed memory for 1 to 4 sizes. DeviceError when the device has not enough memory.
   Tensor(DType type, std::initializer_list<std::int64_t> shape, Device device = kCpu);
+  /// The buffer's first elements under a shape; LogicError when they don't fit.
+  Tensor(Buffer buffer, DType type, std::initializer_list<std::int64_t> shape)
+      : buffer_(std::move(buffer)), view_(buffer_.view(type, shape)) {}
   /// All elements under the tensor's shape; valid while the tensor lives.
   [[nodiscard]] const View& view() const { return view_; }
   /// Tensors go wherever views are asked for; the view must not outlive its tensor.

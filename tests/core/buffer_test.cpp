@@ -2,9 +2,11 @@
 #include "core/buffer.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
 #include <utility>
 #include <vector>
 
@@ -22,6 +24,35 @@ TEST(Buffer_new, isZeroedAndAligned) {
     EXPECT_TRUE(std::all_of(buffer.data(), buffer.data() + bytes,
                             [](std::byte b) { return b == std::byte{0}; }));
   }
+}
+
+// Memory that was written and given back must not come again with what was in it.
+TEST(Buffer_newAfterOld, isZeroedAgain) {
+  const std::size_t bytes = (std::size_t{2} << 20U) + 4096;
+  for (int round = 0; round < 3; ++round) {
+    const Buffer buffer(kCpu, bytes);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % (2U << 20U), 0U);
+    EXPECT_TRUE(std::all_of(buffer.data(), buffer.data() + bytes,
+                            [](std::byte b) { return b == std::byte{0}; }));
+    std::fill_n(buffer.data(), bytes, std::byte{7});
+  }
+}
+
+/// Pages of this process that are in memory.
+std::size_t resident_bytes() {
+  std::ifstream in("/proc/self/statm");
+  std::size_t pages = 0;
+  in >> pages >> pages;
+  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST(Buffer_large, takesNoMemoryBeforeItIsTouched) {
+  const std::size_t bytes = std::size_t{256} << 20U;
+  const std::size_t before = resident_bytes();
+  const Buffer buffer(kCpu, bytes);
+  EXPECT_LT(resident_bytes(), before + bytes / 4);
+  std::fill_n(buffer.data(), bytes, std::byte{1});
+  EXPECT_GE(resident_bytes(), before + bytes / 2);
 }
 
 TEST(Buffer_ofNothing, holdsNoMemory) {
