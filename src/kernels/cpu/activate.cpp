@@ -1,50 +1,72 @@
 // Activations that no GEMM epilogue covers, and their gradients.
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/cut.hpp"
+#include "kernels/cpu/elements.hpp"
 #include "kernels/cpu/elementwise_loops.hpp"
 
 namespace epi::kernels::cpu {
 namespace {
 
-constexpr std::int64_t kElementsOfTask = 32 * 1024;
+constexpr std::int64_t kElementsOfTask = 16 * 1024;
 
-ElementwiseLoops::Unary function_of(Activation activation) {
-  switch (activation) {
-    case Activation::gelu:
-      return elementwise_loops().gelu;
-    case Activation::gelu_tanh:
-      return elementwise_loops().gelu_tanh;
-    default:
-      return elementwise_loops().tanh;
+template <class T>
+const ActivationLoops<T>& loops() {
+  if constexpr (std::is_same_v<T, float>) {
+    return elementwise_loops().f32;
+  } else {
+    return elementwise_loops().bf16;
   }
 }
 
-ElementwiseLoops::Gradient gradient_of(Activation activation) {
+template <class T>
+typename ActivationLoops<T>::Unary function_of(Activation activation) {
   switch (activation) {
     case Activation::gelu:
-      return elementwise_loops().gelu_grad;
+      return loops<T>().gelu;
     case Activation::gelu_tanh:
-      return elementwise_loops().gelu_tanh_grad;
+      return loops<T>().gelu_tanh;
     default:
-      return elementwise_loops().tanh_grad;
+      return loops<T>().tanh;
   }
+}
+
+template <class T>
+typename ActivationLoops<T>::Gradient gradient_of(Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return loops<T>().gelu_grad;
+    case Activation::gelu_tanh:
+      return loops<T>().gelu_tanh_grad;
+    default:
+      return loops<T>().tanh_grad;
+  }
+}
+
+template <class T>
+void apply(const ActivateArgs& args, Pool& pool) {
+  const auto function = function_of<T>(args.activation);
+  for_pieces(pool, {args.x.size(), kElementsOfTask}, [&](std::int64_t begin, std::int64_t end) {
+    function(elements<T>(args.x) + begin, elements<T>(args.y) + begin, end - begin);
+  });
+}
+
+template <class T>
+void apply_gradient(const ActivateGradArgs& args, Pool& pool) {
+  const auto gradient = gradient_of<T>(args.activation);
+  for_pieces(pool, {args.x.size(), kElementsOfTask}, [&](std::int64_t begin, std::int64_t end) {
+    gradient(elements<T>(args.x) + begin, elements<T>(args.dy) + begin,
+             elements<T>(args.dx) + begin, end - begin);
+  });
 }
 
 }  // namespace
 
 void activate(const ActivateArgs& args, Pool& pool) {
-  const auto apply = function_of(args.activation);
-  for_pieces(pool, {args.x.size(), kElementsOfTask}, [&](std::int64_t begin, std::int64_t end) {
-    apply(args.x.as<float>() + begin, args.y.as<float>() + begin, end - begin);
-  });
+  with_element(args.x.dtype(), [&](auto t) { apply<decltype(t)>(args, pool); });
 }
 
 void activate_grad(const ActivateGradArgs& args, Pool& pool) {
-  const auto apply = gradient_of(args.activation);
-  for_pieces(pool, {args.x.size(), kElementsOfTask}, [&](std::int64_t begin, std::int64_t end) {
-    apply(args.x.as<float>() + begin, args.dy.as<float>() + begin, args.dx.as<float>() + begin,
-          end - begin);
-  });
+  with_element(args.x.dtype(), [&](auto t) { apply_gradient<decltype(t)>(args, pool); });
 }
 
 }  // namespace epi::kernels::cpu

@@ -2,14 +2,13 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/elements.hpp"
 #include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/norm_grad.hpp"
 #include "kernels/cpu/norm_loops.hpp"
 
 namespace epi::kernels::cpu {
 namespace {
-
-constexpr std::int64_t kRowsOfTask = 32;  // a few hundred KiB at H = 768
 
 /// Rows, their length, and how many of them share a sample.
 struct Rows {
@@ -34,6 +33,63 @@ void for_samples(const Rows& rows, bool split, std::int64_t begin, std::int64_t 
   }
 }
 
+template <class T>
+void forward(const AddNormArgs& args, Pool& pool) {
+  const Rows rows(args.x);
+  const T* residual = elements<T>(args.residual);
+  const bool drops = args.dropout.probability > 0.0F;
+  const auto stretch = [&](std::int64_t begin, std::int64_t end, std::int64_t sample) {
+    const std::int64_t at = begin * rows.hidden;
+    norm_loops_of<T>().forward({.x = elements<T>(args.x) + at,
+                                .residual = residual == nullptr ? nullptr : residual + at,
+                                .gamma = args.gamma.as<float>(),
+                                .beta = args.beta.as<float>(),
+                                .sum = elements<T>(args.sum) + at,
+                                .out = elements<T>(args.out) + at,
+                                .mean = args.mean.as<float>() + begin,
+                                .rstd = args.rstd.as<float>() + begin,
+                                .rows = end - begin,
+                                .hidden = rows.hidden,
+                                .epsilon = args.epsilon,
+                                .key = dropout_key(args.dropout, args.state, sample),
+                                .first = (begin - sample * rows.per_sample) * rows.hidden});
+  };
+  for_pieces(pool, cut_rows(rows.count, rows.hidden), [&](std::int64_t begin, std::int64_t end) {
+    for_samples(rows, drops, begin, end, stretch);
+  });
+}
+
+template <class T>
+void gradient(const AddNormGradArgs& args, Pool& pool) {
+  const Rows rows(args.sum);
+  const Cut cut = cut_norm_rows(rows.count);
+  const std::int64_t partial_size = NormPartials::size(cut, rows.hidden);
+  Scratch scratch(pool, Scratch::bytes<float>(partial_size));
+  const NormPartials partials(scratch.take<float>(partial_size), rows.hidden);
+  T* dx = elements<T>(args.dx);
+  pool.run(cut.count, [&](std::int64_t piece, int) {
+    partials.clear(piece);
+    const auto stretch = [&](std::int64_t begin, std::int64_t end, std::int64_t sample) {
+      const std::int64_t at = begin * rows.hidden;
+      norm_loops_of<T>().gradient({.sum = elements<T>(args.sum) + at,
+                                   .mean = args.mean.as<float>() + begin,
+                                   .rstd = args.rstd.as<float>() + begin,
+                                   .gamma = args.gamma.as<float>(),
+                                   .dout = elements<T>(args.dout) + at,
+                                   .dsum = elements<T>(args.dresidual) + at,
+                                   .dx = dx == nullptr ? nullptr : dx + at,
+                                   .dgamma = partials.dgamma(piece),
+                                   .dbeta = partials.dbeta(piece),
+                                   .rows = end - begin,
+                                   .hidden = rows.hidden,
+                                   .key = dropout_key(args.dropout, args.state, sample),
+                                   .first = (begin - sample * rows.per_sample) * rows.hidden});
+    };
+    for_samples(rows, dx != nullptr, cut.begin(piece), cut.end(piece), stretch);
+  });
+  partials.merge(cut.count, args.dgamma.as<float>(), args.dbeta.as<float>());
+}
+
 }  // namespace
 
 const NormLoops& norm_loops() {
@@ -49,63 +105,17 @@ void NormPartials::merge(std::int64_t pieces, float* to_dgamma, float* to_dbeta)
   std::copy_n(dgamma(0), hidden_, to_dgamma);
   std::copy_n(dbeta(0), hidden_, to_dbeta);
   for (std::int64_t piece = 1; piece < pieces; ++piece) {
-    norm_loops().add_scaled(1.0F, dgamma(piece), hidden_, to_dgamma);
-    norm_loops().add_scaled(1.0F, dbeta(piece), hidden_, to_dbeta);
+    norm_loops().add(dgamma(piece), hidden_, to_dgamma);
+    norm_loops().add(dbeta(piece), hidden_, to_dbeta);
   }
 }
 
 void add_norm(const AddNormArgs& args, Pool& pool) {
-  const Rows rows(args.x);
-  const auto* residual = args.residual ? args.residual.as<float>() : nullptr;
-  const bool drops = args.dropout.probability > 0.0F;
-  const auto stretch = [&](std::int64_t begin, std::int64_t end, std::int64_t sample) {
-    const std::int64_t at = begin * rows.hidden;
-    norm_loops().forward({.x = args.x.as<float>() + at,
-                          .residual = residual == nullptr ? nullptr : residual + at,
-                          .gamma = args.gamma.as<float>(),
-                          .beta = args.beta.as<float>(),
-                          .sum = args.sum.as<float>() + at,
-                          .out = args.out.as<float>() + at,
-                          .mean = args.mean.as<float>() + begin,
-                          .rstd = args.rstd.as<float>() + begin,
-                          .rows = end - begin,
-                          .hidden = rows.hidden,
-                          .epsilon = args.epsilon,
-                          .key = dropout_key(args.dropout, args.state, sample),
-                          .first = (begin - sample * rows.per_sample) * rows.hidden});
-  };
-  for_pieces(pool, {rows.count, kRowsOfTask}, [&](std::int64_t begin, std::int64_t end) {
-    for_samples(rows, drops, begin, end, stretch);
-  });
+  with_element(args.x.dtype(), [&](auto t) { forward<decltype(t)>(args, pool); });
 }
 
 void add_norm_grad(const AddNormGradArgs& args, Pool& pool) {
-  const Rows rows(args.sum);
-  const Cut cut = cut_norm_rows(rows.count);
-  const std::int64_t partial_size = NormPartials::size(cut, rows.hidden);
-  Scratch scratch(pool, Scratch::bytes<float>(partial_size));
-  const NormPartials partials(scratch.take<float>(partial_size), rows.hidden);
-  pool.run(cut.count, [&](std::int64_t piece, int) {
-    partials.clear(piece);
-    const auto stretch = [&](std::int64_t begin, std::int64_t end, std::int64_t sample) {
-      const std::int64_t at = begin * rows.hidden;
-      norm_loops().gradient({.sum = args.sum.as<float>() + at,
-                             .mean = args.mean.as<float>() + begin,
-                             .rstd = args.rstd.as<float>() + begin,
-                             .gamma = args.gamma.as<float>(),
-                             .dout = args.dout.as<float>() + at,
-                             .dsum = args.dresidual.as<float>() + at,
-                             .dx = args.dx ? args.dx.as<float>() + at : nullptr,
-                             .dgamma = partials.dgamma(piece),
-                             .dbeta = partials.dbeta(piece),
-                             .rows = end - begin,
-                             .hidden = rows.hidden,
-                             .key = dropout_key(args.dropout, args.state, sample),
-                             .first = (begin - sample * rows.per_sample) * rows.hidden});
-    };
-    for_samples(rows, static_cast<bool>(args.dx), cut.begin(piece), cut.end(piece), stretch);
-  });
-  partials.merge(cut.count, args.dgamma.as<float>(), args.dbeta.as<float>());
+  with_element(args.sum.dtype(), [&](auto t) { gradient<decltype(t)>(args, pool); });
 }
 
 }  // namespace epi::kernels::cpu

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/bf16_element.hpp"
+
 namespace epi::kernels::cpu {
 
 /// What a row was before its logits became their gradient.
@@ -15,8 +17,12 @@ struct RowOfLogits {
 };
 
 struct ClassLossLoops {
-  /// logits = scale * (softmax(logits) - onehot(label)).
-  RowOfLogits (*row)(float* logits, std::int64_t classes, std::int64_t label, float scale);
+  /// logits = scale * (softmax(logits) - onehot(label)). `row` is room for the exponentials in
+  /// float, which bf16 would spoil; it may be `logits` itself in the first one.
+  RowOfLogits (*f32)(float* logits, std::int64_t classes, std::int64_t label, float scale,
+                     float* row);
+  RowOfLogits (*bf16)(Bf16* logits, std::int64_t classes, std::int64_t label, float scale,
+                      float* row);
 };
 
 namespace base {

@@ -28,6 +28,13 @@ struct Cut {
   return {total, std::max(smallest, (total + most - 1) / most)};
 }
 
+/// Rows for an op that treats each row alone: tasks of some 64 KiB, so that small tensors are few
+/// tasks and their start costs little.
+[[nodiscard]] inline Cut cut_rows(std::int64_t rows, std::int64_t hidden) {
+  constexpr std::int64_t kElementsOfTask = 16 * 1024;
+  return {rows, std::max(std::int64_t{1}, kElementsOfTask / hidden)};
+}
+
 /// Calls body(begin, end) for each piece.
 template <class Body>
 void for_pieces(Pool& pool, const Cut& cut, const Body& body) {

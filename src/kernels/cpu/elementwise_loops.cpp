@@ -2,19 +2,20 @@
 #include "kernels/cpu/elementwise_loops.hpp"
 
 #include "kernels/cpu/vec_activation.hpp"
+#include "kernels/cpu/vec_bf16.hpp"
 #include "kernels/cpu/vec_span.hpp"
 
 namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 namespace {
 
-template <class Function>
-void apply(const float* x, float* y, std::int64_t count) {
+template <class Function, class T>
+void apply(const T* x, T* y, std::int64_t count) {
   walk(count, [&](std::int64_t i, std::int64_t lanes)
                   EPI_STEP { store_some(y + i, Function::value(load_some(x + i, lanes)), lanes); });
 }
 
-template <class Function>
-void apply_grad(const float* x, const float* dy, float* dx, std::int64_t count) {
+template <class Function, class T>
+void apply_grad(const T* x, const T* dy, T* dx, std::int64_t count) {
   walk(count, [&](std::int64_t i, std::int64_t lanes) EPI_STEP {
     const Vec slope = Function::slope(load_some(x + i, lanes));
     store_some(dx + i, slope * load_some(dy + i, lanes), lanes);
@@ -90,14 +91,15 @@ void adam(const AdamStretch& job) {
   }
 }
 
+template <class T>
+constexpr ActivationLoops<T> activation_loops{apply<Gelu, T>,          apply<GeluTanh, T>,
+                                              apply<Tanh, T>,          apply_grad<Gelu, T>,
+                                              apply_grad<GeluTanh, T>, apply_grad<Tanh, T>};
+
 }  // namespace
 
-extern const ElementwiseLoops elementwise_loops{apply<Gelu>,
-                                                apply<GeluTanh>,
-                                                apply<Tanh>,
-                                                apply_grad<Gelu>,
-                                                apply_grad<GeluTanh>,
-                                                apply_grad<Tanh>,
+extern const ElementwiseLoops elementwise_loops{activation_loops<float>,
+                                                activation_loops<Bf16>,
                                                 combine,
                                                 to_bf16,
                                                 from_bf16,

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/bf16_element.hpp"
+
 namespace epi::kernels::cpu {
 
 /// What AdamW needs for one stretch of one tensor.
@@ -23,15 +25,22 @@ struct AdamStretch {
   float decay;
 };
 
-struct ElementwiseLoops {
-  using Unary = void (*)(const float* x, float* y, std::int64_t count);
-  using Gradient = void (*)(const float* x, const float* dy, float* dx, std::int64_t count);
+/// Activations and their gradients on elements of T: float or Bf16.
+template <class T>
+struct ActivationLoops {
+  using Unary = void (*)(const T* x, T* y, std::int64_t count);
+  using Gradient = void (*)(const T* x, const T* dy, T* dx, std::int64_t count);
   Unary gelu;
   Unary gelu_tanh;
   Unary tanh;
   Gradient gelu_grad;
   Gradient gelu_tanh_grad;
   Gradient tanh_grad;
+};
+
+struct ElementwiseLoops {
+  ActivationLoops<float> f32;
+  ActivationLoops<Bf16> bf16;
   void (*combine)(const float* a, const float* b, float* out, std::int64_t count);
   void (*to_bf16)(const float* in, std::uint16_t* out, std::int64_t count);
   void (*from_bf16)(const std::uint16_t* in, float* out, std::int64_t count);

@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/cut.hpp"
+#include "kernels/cpu/elements.hpp"
 #include "kernels/cpu/indices.hpp"
 #include "kernels/cpu/norm_grad.hpp"
 #include "kernels/cpu/norm_loops.hpp"
@@ -19,7 +20,6 @@
 namespace epi::kernels::cpu {
 namespace {
 
-constexpr std::int64_t kRowsOfTask = 32;
 constexpr std::int64_t kEntriesOfBlock = 64;
 using Tables = std::array<EmbedTable, kMaxEmbedTables>;
 
@@ -29,67 +29,63 @@ void require_tables(const char* what, const Tables& tables) {
   }
 }
 
-/// to = the sum of the table rows of token n.
-void sum_of_tables(const Tables& tables, std::int64_t n, std::int64_t tokens, std::int64_t hidden,
-                   float* to) {
+/// The table rows of one token.
+struct TokenRows {
   std::array<const float*, kMaxEmbedTables> rows{};
-  std::size_t count = 0;
+  std::int64_t count = 0;
+};
+
+TokenRows rows_of_token(const Tables& tables, std::int64_t n, std::int64_t tokens,
+                        std::int64_t hidden) {
+  TokenRows found;
   for (const EmbedTable& table : tables) {
     if (!table.rows) break;
     const std::int64_t row = table.index ? table.index.as<std::int32_t>()[n] : n % tokens;
-    rows.at(count++) = table.rows.as<float>() + row * hidden;
+    found.rows.at(static_cast<std::size_t>(found.count++)) = table.rows.as<float>() + row * hidden;
   }
-  norm_loops().sum_rows(rows.data(), static_cast<std::int64_t>(count), hidden, to);
+  return found;
 }
 
-void embed_row(const EmbedArgs& args, std::int64_t n) {
+/// `sum` is room for one row.
+template <class T>
+void embed_row(const EmbedArgs& args, std::int64_t n, float* sum) {
   const std::int64_t tokens = args.out.shape(1);
   const std::int64_t hidden = args.out.shape(2);
-  float* out = args.out.as<float>() + n * hidden;
-  sum_of_tables(args.tables, n, tokens, hidden, out);
-  norm_loops().forward({.x = out,
-                        .residual = nullptr,
-                        .gamma = args.gamma.as<float>(),
-                        .beta = args.beta.as<float>(),
-                        .sum = out,
-                        .out = out,
-                        .mean = args.mean.as<float>() + n,
-                        .rstd = args.rstd.as<float>() + n,
-                        .rows = 1,
-                        .hidden = hidden,
-                        .epsilon = args.epsilon,
-                        .key = {},
-                        .first = 0});
-  if (args.dropout.probability <= 0.0F) return;
-  const DropoutKey key = dropout_key(args.dropout, args.state, n / tokens);
-  norm_loops().drop(key, n % tokens * hidden, hidden, out, out);
+  const TokenRows token = rows_of_token(args.tables, n, tokens, hidden);
+  norm_loops_of<T>().embed({.rows = token.rows.data(),
+                            .count = token.count,
+                            .gamma = args.gamma.as<float>(),
+                            .beta = args.beta.as<float>(),
+                            .sum = sum,
+                            .out = elements<T>(args.out) + n * hidden,
+                            .mean = args.mean.as<float>() + n,
+                            .rstd = args.rstd.as<float>() + n,
+                            .hidden = hidden,
+                            .epsilon = args.epsilon,
+                            .key = dropout_key(args.dropout, args.state, n / tokens),
+                            .first = n % tokens * hidden});
 }
 
 /// Gradient of the sum of token n into `dsum`; `sum` is room for one row.
+template <class T>
 void sum_grad_row(const EmbedGradArgs& args, std::int64_t n, const NormPartials& partials,
                   std::int64_t piece, float* sum, float* dsum) {
   const std::int64_t tokens = args.dout.shape(1);
   const std::int64_t hidden = args.dout.shape(2);
-  const float* dout = args.dout.as<float>() + n * hidden;
-  sum_of_tables(args.tables, n, tokens, hidden, sum);
-  if (args.dropout.probability > 0.0F) {
-    const DropoutKey key = dropout_key(args.dropout, args.state, n / tokens);
-    norm_loops().drop(key, n % tokens * hidden, hidden, dout, dsum);
-    dout = dsum;
-  }
-  norm_loops().gradient({.sum = sum,
-                         .mean = args.mean.as<float>() + n,
-                         .rstd = args.rstd.as<float>() + n,
-                         .gamma = args.gamma.as<float>(),
-                         .dout = dout,
-                         .dsum = dsum,
-                         .dx = nullptr,
-                         .dgamma = partials.dgamma(piece),
-                         .dbeta = partials.dbeta(piece),
-                         .rows = 1,
-                         .hidden = hidden,
-                         .key = {},
-                         .first = 0});
+  const TokenRows token = rows_of_token(args.tables, n, tokens, hidden);
+  norm_loops_of<T>().embed_gradient({.rows = token.rows.data(),
+                                     .count = token.count,
+                                     .mean = args.mean.as<float>() + n,
+                                     .rstd = args.rstd.as<float>() + n,
+                                     .gamma = args.gamma.as<float>(),
+                                     .dout = elements<T>(args.dout) + n * hidden,
+                                     .sum = sum,
+                                     .dsum = dsum,
+                                     .dgamma = partials.dgamma(piece),
+                                     .dbeta = partials.dbeta(piece),
+                                     .hidden = hidden,
+                                     .key = dropout_key(args.dropout, args.state, n / tokens),
+                                     .first = n % tokens * hidden});
 }
 
 /// Adds the rows of `dsum` of one block of sorted entries to their table rows; the run that began
@@ -98,9 +94,16 @@ void add_block(const SortedEntries& sorted, std::int64_t begin, std::int64_t end
                std::int64_t hidden, const float* dsum, float* drows, float* carried) {
   const std::int32_t before = begin == 0 ? -1 : sorted.row[begin - 1];
   if (sorted.row[begin] == before) std::fill_n(carried, hidden, 0.0F);
-  for (std::int64_t i = begin; i < end; ++i) {
-    float* to = sorted.row[i] == before ? carried : drows + sorted.row[i] * hidden;
-    norm_loops().add_scaled(1.0F, dsum + sorted.entry[i] * hidden, hidden, to);
+  for (std::int64_t i = begin, next = begin; i < end; i = next) {
+    while (next < end && sorted.row[next] == sorted.row[i]) ++next;
+    norm_loops().f32.sum_entries(
+        {.in = dsum,
+         .entries = sorted.entry + i,
+         .weights = nullptr,
+         .out = sorted.row[i] == before ? carried : drows + sorted.row[i] * hidden,
+         .count = next - i,
+         .hidden = hidden,
+         .adds = true});
   }
 }
 
@@ -122,8 +125,7 @@ void add_table(const SortedEntries& sorted, const Cut& blocks, std::int64_t hidd
   for (std::int64_t block = 1; block < blocks.count; ++block) {
     const std::int64_t first = blocks.begin(block);
     if (sorted.row[first] != sorted.row[first - 1]) continue;
-    norm_loops().add_scaled(1.0F, carried + block * hidden, hidden,
-                            drows + sorted.row[first] * hidden);
+    norm_loops().add(carried + block * hidden, hidden, drows + sorted.row[first] * hidden);
   }
 }
 
@@ -135,18 +137,21 @@ std::int64_t most_rows(const Tables& tables) {
   return most;
 }
 
-}  // namespace
-
-void embed(const EmbedArgs& args, Pool& pool) {
-  require_tables("embed: index", args.tables);
-  const Cut cut{args.out.shape(0) * args.out.shape(1), kRowsOfTask};
-  for_pieces(pool, cut, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n) embed_row(args, n);
+template <class T>
+void forward(const EmbedArgs& args, Pool& pool) {
+  const std::int64_t hidden = args.out.shape(2);
+  const Cut cut = cut_rows(args.out.shape(0) * args.out.shape(1), hidden);
+  Scratch scratch(pool, Scratch::bytes<float>(pool.threads() * hidden));
+  auto* sums = scratch.take<float>(pool.threads() * hidden);
+  pool.run(cut.count, [&](std::int64_t piece, int thread) {
+    for (std::int64_t n = cut.begin(piece); n < cut.end(piece); ++n) {
+      embed_row<T>(args, n, sums + thread * hidden);
+    }
   });
 }
 
-void embed_grad(const EmbedGradArgs& args, Pool& pool) {
-  require_tables("embed_grad: index", args.tables);
+template <class T>
+void gradient(const EmbedGradArgs& args, Pool& pool) {
   const std::int64_t tokens = args.dout.shape(1);
   const std::int64_t hidden = args.dout.shape(2);
   const std::int64_t count = args.dout.shape(0) * tokens;
@@ -169,7 +174,7 @@ void embed_grad(const EmbedGradArgs& args, Pool& pool) {
   pool.run(cut.count, [&](std::int64_t piece, int thread) {
     partials.clear(piece);
     for (std::int64_t n = cut.begin(piece); n < cut.end(piece); ++n) {
-      sum_grad_row(args, n, partials, piece, sums + thread * hidden, dsum + n * hidden);
+      sum_grad_row<T>(args, n, partials, piece, sums + thread * hidden, dsum + n * hidden);
     }
   });
   partials.merge(cut.count, args.dgamma.as<float>(), args.dbeta.as<float>());
@@ -180,6 +185,18 @@ void embed_grad(const EmbedGradArgs& args, Pool& pool) {
     sort_entries(index, count, tokens, table.rows.shape(0), counter, sorted);
     add_table(sorted, blocks, hidden, dsum, args.drows.at(i).as<float>(), carried, pool);
   }
+}
+
+}  // namespace
+
+void embed(const EmbedArgs& args, Pool& pool) {
+  require_tables("embed: index", args.tables);
+  with_element(args.out.dtype(), [&](auto t) { forward<decltype(t)>(args, pool); });
+}
+
+void embed_grad(const EmbedGradArgs& args, Pool& pool) {
+  require_tables("embed_grad: index", args.tables);
+  with_element(args.dout.dtype(), [&](auto t) { gradient<decltype(t)>(args, pool); });
 }
 
 }  // namespace epi::kernels::cpu

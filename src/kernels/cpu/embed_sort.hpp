@@ -1,4 +1,4 @@
-// Entries of an embedding table in the order of the table's rows.
+// Entries of an embedding table, or of a scatter, in the order of the rows that they belong to.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@ struct SortedEntries {
 };
 
 /// Stable counting sort of tokens 0..count-1 by index[n], or by n % period without an index.
-/// `counter` is room for num_rows + 1.
+/// `counter` is room for num_rows + 1; afterwards counter[row] is where the entries of `row` end.
 inline void sort_entries(const std::int32_t* index, std::int64_t count, std::int64_t period,
                          std::int64_t num_rows, std::int64_t* counter,
                          const SortedEntries& sorted) {

@@ -1,67 +1,96 @@
 // Compiled once per instruction set; see isa.hpp for what may be included.
 #include "kernels/cpu/norm_loops.hpp"
 
+#include "kernels/cpu/vec_bf16.hpp"
 #include "kernels/cpu/vec_dropout.hpp"
 #include "kernels/cpu/vec_span.hpp"
 
 namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 namespace {
 
-constexpr std::int64_t kFactors = 64;  // what one batch of Philox blocks gives
+/// Rows whose gradients are taken together: dgamma and dbeta are then loaded once for all of them,
+/// and sums have as many chains. More than the registers hold would spill.
+#if defined(__AVX512F__)
+constexpr std::int64_t kRowsAtOnce = 4;
+#else
+constexpr std::int64_t kRowsAtOnce = 1;
+#endif
 
-void drop(const DropoutKey& key, std::int64_t first, std::int64_t hidden, const float* from,
-          float* to) {
+/// Stores `value` and returns what memory holds now.
+EPI_INLINE Vec store_kept(float* to, Vec value, std::int64_t lanes) {
+  store_some(to, value, lanes);
+  return value;
+}
+EPI_INLINE Vec store_kept(Bf16* to, Vec value, std::int64_t lanes) {
+  const HVec half = narrow(value);
+  if (lanes >= kLanes) {
+    *reinterpret_cast<AnyHVec*>(to) = half;
+  } else {
+    for (std::int64_t lane = 0; lane < lanes; ++lane) to[lane] = Bf16{half[lane]};
+  }
+  return widen(half);
+}
+
+/// As `walk`, with the dropout factors of elements `first` on: step(h, lanes, factors).
+template <class Step>
+EPI_INLINE void walk_dropped(const DropoutKey& key, std::int64_t first, std::int64_t hidden,
+                             const Step& step) {
+  constexpr std::int64_t kFactors = 64;  // what one batch of Philox blocks gives
   float factors[kFactors];
   for (std::int64_t h = 0; h < hidden; h += kFactors) {
     const std::int64_t count = hidden - h < kFactors ? hidden - h : kFactors;
     dropout_factors(key, first + h, count, factors);
-    walk(count, [&](std::int64_t i, std::int64_t lanes) EPI_STEP {
-      const Vec value = load_some(from + h + i, lanes) * load_some(factors + i, lanes);
-      store_some(to + h + i, value, lanes);
-    });
+    walk(count, [&](std::int64_t i, std::int64_t lanes)
+                    EPI_STEP { step(h + i, lanes, load_some(factors + i, lanes)); });
   }
 }
 
-void sum_rows(const float* const* rows, std::int64_t count, std::int64_t hidden, float* to) {
-  walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
-    Vec total = load_some(rows[0] + h, lanes);
-    for (std::int64_t i = 1; i < count; ++i) total += load_some(rows[i] + h, lanes);
-    store_some(to + h, total, lanes);
-  });
-}
-
-void add_scaled(float scale, const float* from, std::int64_t hidden, float* to) {
-  walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
-    store_some(to + h, load_some(to + h, lanes) + scale * load_some(from + h, lanes), lanes);
-  });
-}
-
-void scaled(float scale, const float* from, std::int64_t hidden, float* to) {
+template <class T>
+void scaled(float scale, const T* from, std::int64_t hidden, T* to) {
   walk(hidden, [&](std::int64_t h, std::int64_t lanes)
                    EPI_STEP { store_some(to + h, scale * load_some(from + h, lanes), lanes); });
 }
 
-/// sum = x + residual; returns its mean.
-float sum_and_mean(const float* x, const float* residual, float* to, std::int64_t hidden) {
-  Vec total{};
-  if (residual != nullptr) {
-    walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
-      const Vec value = load_some(x + h, lanes) + load_some(residual + h, lanes);
-      store_some(to + h, value, lanes);
-      total += value;
-    });
-  } else {
-    walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
-      const Vec value = load_some(x + h, lanes);
-      store_some(to + h, value, lanes);
-      total += value;
-    });
+void add(const float* from, std::int64_t hidden, float* to) {
+  walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
+    store_some(to + h, load_some(to + h, lanes) + load_some(from + h, lanes), lanes);
+  });
+}
+
+/// `vectors` of a row of sums from column h on, in registers from the first entry to the last.
+template <std::int64_t vectors, class T>
+EPI_INLINE void sum_columns(const RowSum<T>& job, std::int64_t h, std::int64_t lanes) {
+  Vec total[std::uint64_t{vectors}] = {};
+  for (std::int64_t v = 0; v < vectors && job.adds; ++v) {
+    total[v] = load_some(job.out + h + v * kLanes, lanes);
   }
-  return sum(total) / static_cast<float>(hidden);
+  for (std::int64_t i = 0; i < job.count; ++i) {
+    const std::int32_t row = job.entries[i];
+    const float weight = job.weights == nullptr ? 1.0F : job.weights[row];
+    const T* from = job.in + row * job.hidden + h;
+    for (std::int64_t v = 0; v < vectors; ++v) {
+      total[v] += weight * load_some(from + v * kLanes, lanes);
+    }
+  }
+  for (std::int64_t v = 0; v < vectors; ++v) {
+    store_some(job.out + h + v * kLanes, total[v], lanes);
+  }
+}
+
+template <class T>
+void sum_entries(const RowSum<T>& job) {
+  constexpr std::int64_t kVectors = 8;
+  std::int64_t h = 0;
+  for (; h + kVectors * kLanes <= job.hidden; h += kVectors * kLanes) {
+    sum_columns<kVectors>(job, h, kLanes);
+  }
+  for (; h + kLanes <= job.hidden; h += kLanes) sum_columns<1>(job, h, kLanes);
+  if (h < job.hidden) sum_columns<1>(job, h, job.hidden - h);
 }
 
 /// 1 / sqrt(variance + epsilon); the second pass keeps digits where the mean is large.
-float inverse_deviation(const float* row, float mean, float epsilon, std::int64_t hidden) {
+template <class T>
+float inverse_deviation(const T* row, float mean, float epsilon, std::int64_t hidden) {
   Vec squares{};
   walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
     const Vec offset = load_some(row + h, lanes, mean) - mean;
@@ -70,19 +99,44 @@ float inverse_deviation(const float* row, float mean, float epsilon, std::int64_
   return 1.0F / __builtin_sqrtf(sum(squares) / static_cast<float>(hidden) + epsilon);
 }
 
-void forward(const NormRows& job) {
+/// Row n of sum = residual + dropout(x); returns its mean.
+template <class T>
+float sum_and_mean(const NormRows<T>& job, std::int64_t n) {
+  const std::int64_t at = n * job.hidden;
+  const T* x = job.x + at;
+  const T* residual = job.residual == nullptr ? nullptr : job.residual + at;
+  T* to = job.sum + at;
+  Vec total{};
+  const auto keep = [&](std::int64_t h, std::int64_t lanes, Vec value)
+                        EPI_STEP { total += store_kept(to + h, value, lanes); };
+  const auto add_residual = [&](std::int64_t h, std::int64_t lanes, Vec value) EPI_STEP {
+    keep(h, lanes, value + load_some(residual + h, lanes));
+  };
+  const auto dropped = [&](const auto& next) EPI_STEP {
+    walk_dropped(job.key, job.first + at, job.hidden,
+                 [&](std::int64_t h, std::int64_t lanes, Vec factor)
+                     EPI_STEP { next(h, lanes, load_some(x + h, lanes) * factor); });
+  };
+  const auto plain = [&](const auto& next) EPI_STEP {
+    walk(job.hidden, [&](std::int64_t h, std::int64_t lanes)
+                         EPI_STEP { next(h, lanes, load_some(x + h, lanes)); });
+  };
+  if (job.key.probability > 0.0F) {
+    residual == nullptr ? dropped(keep) : dropped(add_residual);
+  } else {
+    residual == nullptr ? plain(keep) : plain(add_residual);
+  }
+  return sum(total) / static_cast<float>(job.hidden);
+}
+
+template <class T>
+void forward(const NormRows<T>& job) {
   const std::int64_t hidden = job.hidden;
   for (std::int64_t n = 0; n < job.rows; ++n) {
-    float* row = job.sum + n * hidden;
-    const float* x = job.x + n * hidden;
-    if (job.key.probability > 0.0F) {
-      drop(job.key, job.first + n * hidden, hidden, x, row);
-      x = row;
-    }
-    const float* residual = job.residual == nullptr ? nullptr : job.residual + n * hidden;
-    const float mean = sum_and_mean(x, residual, row, hidden);
+    const T* row = job.sum + n * hidden;
+    const float mean = sum_and_mean(job, n);
     const float rstd = inverse_deviation(row, mean, job.epsilon, hidden);
-    float* out = job.out + n * hidden;
+    T* out = job.out + n * hidden;
     walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
       const Vec normal = (load_some(row + h, lanes) - mean) * rstd;
       const Vec scale = load_some(job.gamma + h, lanes);
@@ -93,43 +147,145 @@ void forward(const NormRows& job) {
   }
 }
 
-/// Ba et al., arXiv 1607.06450, differentiated: with g = dout * gamma and the normalised row y,
-/// dsum = rstd * (g - mean(g) - y * mean(g y)).
-void gradient(const NormGradRows& job) {
+/// First pass of the gradient over `rows` rows from row n on: dgamma, dbeta, and for each row the
+/// means of g and of g y (see `gradient`).
+template <std::int64_t rows, class Sum, class Dout, class Dsum>
+EPI_INLINE void gradient_sums(const NormGradRows<Sum, Dout, Dsum>& job, std::int64_t n,
+                              float* mean_g, float* mean_gy) {
+  Vec total[std::uint64_t{rows}] = {};
+  Vec total_normal[std::uint64_t{rows}] = {};
   const std::int64_t hidden = job.hidden;
-  const float share = 1.0F / static_cast<float>(hidden);
-  for (std::int64_t n = 0; n < job.rows; ++n) {
-    const float* row = job.sum + n * hidden;
-    const float* dout = job.dout + n * hidden;
-    float* dsum = job.dsum + n * hidden;
-    const float mean = job.mean[n];
-    const float rstd = job.rstd[n];
-    Vec total{};
-    Vec total_normal{};
-    walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
-      const Vec normal = (load_some(row + h, lanes, mean) - mean) * rstd;
-      const Vec d = load_some(dout + h, lanes);
-      const Vec g = d * load_some(job.gamma + h, lanes);
-      total += g;
-      total_normal += g * normal;
-      store_some(job.dgamma + h, load_some(job.dgamma + h, lanes) + d * normal, lanes);
-      store_some(job.dbeta + h, load_some(job.dbeta + h, lanes) + d, lanes);
-    });
-    const float mean_g = sum(total) * share;
-    const float mean_gy = sum(total_normal) * share;
-    walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
-      const Vec normal = (load_some(row + h, lanes, mean) - mean) * rstd;
-      const Vec g = load_some(dout + h, lanes) * load_some(job.gamma + h, lanes);
-      store_some(dsum + h, rstd * (g - mean_g - normal * mean_gy), lanes);
-    });
-    if (job.dx != nullptr) {
-      drop(job.key, job.first + n * hidden, hidden, dsum, job.dx + n * hidden);
+  walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
+    const Vec gamma = load_some(job.gamma + h, lanes);
+    Vec dgamma = load_some(job.dgamma + h, lanes);
+    Vec dbeta = load_some(job.dbeta + h, lanes);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float mean = job.mean[n + r];
+      const Vec row = load_some(job.sum + (n + r) * hidden + h, lanes, mean);
+      const Vec normal = (row - mean) * job.rstd[n + r];
+      const Vec d = load_some(job.dout + (n + r) * hidden + h, lanes);
+      const Vec g = d * gamma;
+      total[r] += g;
+      total_normal[r] += g * normal;
+      dgamma += d * normal;
+      dbeta += d;
     }
+    store_some(job.dgamma + h, dgamma, lanes);
+    store_some(job.dbeta + h, dbeta, lanes);
+  });
+  const float share = 1.0F / static_cast<float>(hidden);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    mean_g[r] = sum(total[r]) * share;
+    mean_gy[r] = sum(total_normal[r]) * share;
   }
 }
 
+/// Second pass, of row n: dsum, and dx with dropout.
+template <class Sum, class Dout, class Dsum>
+EPI_INLINE void gradient_row(const NormGradRows<Sum, Dout, Dsum>& job, std::int64_t n, float mean_g,
+                             float mean_gy) {
+  const std::int64_t at = n * job.hidden;
+  const float mean = job.mean[n];
+  const float rstd = job.rstd[n];
+  const auto dsum = [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
+    const Vec normal = (load_some(job.sum + at + h, lanes, mean) - mean) * rstd;
+    const Vec g = load_some(job.dout + at + h, lanes) * load_some(job.gamma + h, lanes);
+    const Vec value = rstd * (g - mean_g - normal * mean_gy);
+    store_some(job.dsum + at + h, value, lanes);
+    return value;
+  };
+  if (job.dx == nullptr) {
+    walk(job.hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP { dsum(h, lanes); });
+  } else {
+    walk_dropped(job.key, job.first + at, job.hidden,
+                 [&](std::int64_t h, std::int64_t lanes, Vec factor)
+                     EPI_STEP { store_some(job.dx + at + h, dsum(h, lanes) * factor, lanes); });
+  }
+}
+
+/// Ba et al., arXiv 1607.06450, differentiated: with g = dout * gamma and the normalised row y,
+/// dsum = rstd * (g - mean(g) - y * mean(g y)).
+template <class Sum, class Dout, class Dsum>
+void gradient(const NormGradRows<Sum, Dout, Dsum>& job) {
+  float mean_g[kRowsAtOnce];
+  float mean_gy[kRowsAtOnce];
+  std::int64_t n = 0;
+  for (; n + kRowsAtOnce <= job.rows; n += kRowsAtOnce) {
+    gradient_sums<kRowsAtOnce>(job, n, mean_g, mean_gy);
+    for (std::int64_t r = 0; r < kRowsAtOnce; ++r) gradient_row(job, n + r, mean_g[r], mean_gy[r]);
+  }
+  for (; n < job.rows; ++n) {
+    gradient_sums<1>(job, n, mean_g, mean_gy);
+    gradient_row(job, n, mean_g[0], mean_gy[0]);
+  }
+}
+
+/// to = the sum of the table rows of a token; returns its mean.
+float sum_rows(const float* const* rows, std::int64_t count, std::int64_t hidden, float* to) {
+  Vec mean{};
+  walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
+    Vec total = load_some(rows[0] + h, lanes);
+    for (std::int64_t i = 1; i < count; ++i) total += load_some(rows[i] + h, lanes);
+    store_some(to + h, total, lanes);
+    mean += total;
+  });
+  return sum(mean) / static_cast<float>(hidden);
+}
+
+template <class T>
+void embed(const EmbedRow<T>& job) {
+  const float mean = sum_rows(job.rows, job.count, job.hidden, job.sum);
+  const float rstd = inverse_deviation(job.sum, mean, job.epsilon, job.hidden);
+  const auto normal = [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
+    const Vec value = (load_some(job.sum + h, lanes) - mean) * rstd;
+    return value * load_some(job.gamma + h, lanes) + load_some(job.beta + h, lanes);
+  };
+  if (job.key.probability > 0.0F) {
+    walk_dropped(job.key, job.first, job.hidden,
+                 [&](std::int64_t h, std::int64_t lanes, Vec factor)
+                     EPI_STEP { store_some(job.out + h, normal(h, lanes) * factor, lanes); });
+  } else {
+    walk(job.hidden, [&](std::int64_t h, std::int64_t lanes)
+                         EPI_STEP { store_some(job.out + h, normal(h, lanes), lanes); });
+  }
+  *job.mean = mean;
+  *job.rstd = rstd;
+}
+
+template <class Dout>
+NormGradRows<float, Dout, float> norm_part(const auto& job, const Dout* dout) {
+  return {.sum = job.sum,
+          .mean = job.mean,
+          .rstd = job.rstd,
+          .gamma = job.gamma,
+          .dout = dout,
+          .dsum = job.dsum,
+          .dx = nullptr,
+          .dgamma = job.dgamma,
+          .dbeta = job.dbeta,
+          .rows = 1,
+          .hidden = job.hidden,
+          .key = {},
+          .first = 0};
+}
+
+template <class T>
+void embed_gradient(const EmbedGradRow<T>& job) {
+  sum_rows(job.rows, job.count, job.hidden, job.sum);
+  if (job.key.probability <= 0.0F) return gradient(norm_part(job, job.dout));
+  walk_dropped(job.key, job.first, job.hidden,
+               [&](std::int64_t h, std::int64_t lanes, Vec factor) EPI_STEP {
+                 store_some(job.dsum + h, load_some(job.dout + h, lanes) * factor, lanes);
+               });
+  gradient(norm_part<float>(job, job.dsum));
+}
+
+template <class T>
+constexpr NormLoopsOf<T> loops_of{forward<T>,        gradient<T, T, T>, embed<T>,
+                                  embed_gradient<T>, scaled<T>,         sum_entries<T>};
+
 }  // namespace
 
-extern const NormLoops norm_loops{forward, gradient, sum_rows, drop, add_scaled, scaled};
+extern const NormLoops norm_loops{loops_of<float>, loops_of<Bf16>, add};
 
 }  // namespace epi::kernels::cpu::EPI_ISA_NAMESPACE
