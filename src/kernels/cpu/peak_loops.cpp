@@ -35,19 +35,23 @@ float multiply_add(std::int64_t rounds, float x, float y) {
 }
 
 #if defined(__AVX512BF16__)
-// The instruction itself: its builtin has other operand types in every compiler and version.
+// The instruction itself, since its builtin has other operand types in every compiler, and in one
+// block, since an array of operands would live in memory.
 float multiply_add_bf16(std::int64_t rounds) {
-  const IVec halves = splat_int(0x3f003f00);  // pairs of 0.5
-  const IVec tiny = splat_int(0x00800080);    // the least normal bf16: sums stay finite
-  Register sums[kAccumulators];
-  for (int i = 0; i < kAccumulators; ++i) sums[i] = Register{} + static_cast<float>(i);
+  const IVec x = splat_int(0x3f003f00);  // pairs of 0.5
+  const IVec y = splat_int(0x00800080);  // the least normal bf16: sums stay finite
+  Register a{}, b{}, c{}, d{}, e{}, f{}, g{}, h{}, i{}, j{}, k{}, l{};
+  static_assert(kAccumulators == 12, "as many as there are here");
   for (std::int64_t round = 0; round < rounds; ++round) {
-    for (int i = 0; i < kAccumulators; ++i) {
-      asm("vdpbf16ps %2, %1, %0" : "+v"(sums[i]) : "v"(halves), "v"(tiny));
-    }
+    asm("vdpbf16ps %13, %12, %0\n\tvdpbf16ps %13, %12, %1\n\tvdpbf16ps %13, %12, %2\n\t"
+        "vdpbf16ps %13, %12, %3\n\tvdpbf16ps %13, %12, %4\n\tvdpbf16ps %13, %12, %5\n\t"
+        "vdpbf16ps %13, %12, %6\n\tvdpbf16ps %13, %12, %7\n\tvdpbf16ps %13, %12, %8\n\t"
+        "vdpbf16ps %13, %12, %9\n\tvdpbf16ps %13, %12, %10\n\tvdpbf16ps %13, %12, %11"
+        : "+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e), "+v"(f), "+v"(g), "+v"(h), "+v"(i), "+v"(j),
+          "+v"(k), "+v"(l)
+        : "v"(x), "v"(y));
   }
-  Register total{};
-  for (const Register& sum : sums) total += sum;
+  const Register total = a + b + c + d + e + f + g + h + i + j + k + l;
   return total[0];
 }
 #endif
