@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/buffer.hpp"
 #include "core/device.hpp"
 #include "core/view.hpp"
 
@@ -61,6 +62,11 @@ class Communicator {
 
   /// Reduces `view` (f32, f64, i64; sum or max) over all ranks in place, after `after`.
   [[nodiscard]] virtual Pending start(Reduce op, const View& view, const Event& after) = 0;
+  /// Zeroed memory of `count` elements (f32, f64, i64) whose slices `start` reduces fastest: MPI on
+  /// one host sums them where they lie. All ranks call it alike, keep it no longer than the
+  /// communicator, and free it in the same order. DeviceError, CommError.
+  [[nodiscard]] virtual core::Tensor reducible(core::DType type, std::int64_t count,
+                                               core::Device device) = 0;
   /// part (= 1/size of whole, this rank's share) = sum over ranks of whole.
   [[nodiscard]] virtual Pending reduce_scatter(const ConstView& whole, const View& part,
                                                const Event& after) = 0;

@@ -16,6 +16,11 @@ namespace epi::dist {
 void reduce_in_order(Reduce op, core::DType type, std::span<const std::byte* const> inputs,
                      std::byte* output, std::int64_t count);
 
+/// The same sums, each written to all the memories that it was taken from: memories[r][i] =
+/// memories[0][i] op memories[1][i] op ... for every r. The memories don't overlap.
+void reduce_everywhere(Reduce op, core::DType type, std::span<std::byte* const> memories,
+                       std::int64_t count);
+
 /// LogicError unless elements of this type can be reduced: f32, f64 or i64.
 void require_reducible(core::DType type);
 

@@ -32,6 +32,11 @@ class Solo final : public Communicator {
     require_reducible(view.dtype());
     return Pending([after](Stream& stream) { stream.wait(after); });
   }
+  core::Tensor reducible(core::DType type, std::int64_t count, core::Device device) override {
+    require_reducible(type);
+    return {type, {count}, device};
+  }
+
   Pending reduce_scatter(const ConstView& whole, const View& part, const Event& after) override {
     require_reducible(part.dtype());
     copy_after(part, whole, after);

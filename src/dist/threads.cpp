@@ -148,6 +148,11 @@ class ThreadRank final : public Communicator {
     return {};
   }
 
+  core::Tensor reducible(core::DType type, std::int64_t count, core::Device device) override {
+    require_reducible(type);
+    return {type, {count}, device};
+  }
+
   Pending reduce_scatter(const ConstView& whole, const View& part, const Event& after) override {
     require_reducible(whole.dtype());
     core::require(whole.dtype() == part.dtype() && whole.size() == part.size() * size(),

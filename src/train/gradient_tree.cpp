@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "core/error.hpp"
 
@@ -21,11 +22,14 @@ std::size_t blocks_needed(std::int64_t leaves) {
 
 }  // namespace
 
-GradientTree::GradientTree(std::int64_t leaves, std::int64_t elements, kernels::Ops& ops)
+GradientTree::GradientTree(std::int64_t leaves, core::Tensor result, kernels::Ops& ops)
     : leaves_(leaves), ops_(ops) {
   core::require(leaves >= 1, "a step has at least one micro-batch");
+  const std::int64_t elements = result.view().size();
   const std::size_t count = blocks_needed(leaves);
-  for (std::size_t i = 0; i < count; ++i) {
+  blocks_.reserve(count);
+  blocks_.push_back(std::move(result));
+  for (std::size_t i = 1; i < count; ++i) {
     blocks_.emplace_back(core::DType::f32, std::initializer_list<std::int64_t>{elements},
                          ops.device());
   }

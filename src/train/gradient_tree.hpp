@@ -14,8 +14,9 @@ namespace epi::train {
 
 class GradientTree {
  public:
-  /// `leaves` >= 1 micro-batches of gradients of `elements` f32.
-  GradientTree(std::int64_t leaves, std::int64_t elements, kernels::Ops& ops);
+  /// `leaves` >= 1 micro-batches. `result`, f32 [elements], becomes the block of the sum: memory
+  /// that the ranks reduce fastest (Communicator::reducible).
+  GradientTree(std::int64_t leaves, core::Tensor result, kernels::Ops& ops);
 
   /// Micro-batches per step on this rank.
   [[nodiscard]] std::int64_t leaves() const { return leaves_; }

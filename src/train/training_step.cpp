@@ -92,7 +92,8 @@ TrainingStep::State::State(const StepSetup& s)
       moment1(core::DType::f32, {model.table().block_size()}, s.ops.device()),
       moment2(core::DType::f32, {model.table().block_size()}, s.ops.device()),
       slices(model.table().slices()),
-      tree(local, model.table().block_size(), s.ops),
+      tree(local, s.world.reducible(core::DType::f32, model.table().block_size(), s.ops.device()),
+           s.ops),
       buckets(s.world, tree.result(), kBucketBytes,
               [this](std::int64_t first, std::int64_t count) {
                 tree.add_last(first, count, setup.stream);

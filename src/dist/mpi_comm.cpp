@@ -1,0 +1,62 @@
+// Errors of MPI come back as codes and become CommError with MPI's own text.
+#include "dist/mpi_comm.hpp"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "core/error.hpp"
+
+namespace epi::dist {
+
+void check(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  (void)MPI_Error_string(code, text, &length);
+  throw core::CommError(
+      fmt::format("{} failed: {}", call, std::string_view(text, static_cast<std::size_t>(length))));
+}
+
+MPI_Datatype mpi_type(core::DType type) {
+  switch (type) {
+    case core::DType::f32:
+      return MPI_FLOAT;
+    case core::DType::f64:
+      return MPI_DOUBLE;
+    case core::DType::i64:
+      return MPI_INT64_T;
+    case core::DType::i32:
+      return MPI_INT32_T;
+    case core::DType::bf16:
+      return MPI_UINT16_T;
+    case core::DType::u8:
+      break;
+  }
+  return MPI_BYTE;
+}
+
+bool FreeGuard::may_free() const {
+  int finalized = 0;
+  (void)MPI_Finalized(&finalized);
+  return finalized == 0 && std::uncaught_exceptions() == at_start_;
+}
+
+Comm::Comm(MPI_Comm comm) : comm_(comm) {
+  check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
+}
+
+Comm::~Comm() {
+  if (guard_.may_free()) (void)MPI_Comm_free(&comm_);
+}
+
+std::unique_ptr<Comm> same_host(const Comm& comm) {
+  MPI_Comm node = MPI_COMM_NULL;
+  check(MPI_Comm_split_type(comm.get(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &node),
+        "MPI_Comm_split_type");
+  return std::make_unique<Comm>(node);
+}
+
+}  // namespace epi::dist
