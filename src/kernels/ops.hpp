@@ -17,6 +17,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -310,6 +311,11 @@ class Ops {
   /// Whether activations may be of this type. f32 always; bf16 where the device multiplies it
   /// faster than f32 (a CPU with AVX512-BF16 or AMX). Other types never.
   [[nodiscard]] virtual bool takes(core::DType activations) const = 0;
+  /// What multiplies bf16, "AVX512-BF16" or "AMX": each sums in its own order, so bits are equal
+  /// only where this is. "" where bf16 is not taken.
+  [[nodiscard]] virtual const char* bf16_unit() const = 0;
+  /// Bytes of scratch that ops have taken so far; it grows at the first call with a shape only.
+  [[nodiscard]] virtual std::size_t scratch_bytes() const = 0;
 
   /// From now on every call adds its cost and its time on the host to `profile`, which must live
   /// until another one, or null, takes its place: null, as at first, watches nothing.

@@ -22,6 +22,8 @@ class CountingOps final : public Ops {
   [[nodiscard]] core::Device device() const override { return core::kCpu; }
   [[nodiscard]] const char* description() const override { return "counting"; }
   [[nodiscard]] bool takes(core::DType) const override { return true; }
+  [[nodiscard]] const char* bf16_unit() const override { return "counting"; }
+  [[nodiscard]] std::size_t scratch_bytes() const override { return 0; }
 
  private:
   void do_assemble(const AssembleArgs&, Stream&) override { ++calls; }

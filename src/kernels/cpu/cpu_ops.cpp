@@ -40,6 +40,14 @@ bool CpuOps::takes(core::DType activations) const {
   return activations == core::DType::f32 || (activations == core::DType::bf16 && has_bf16());
 }
 
+const char* CpuOps::bf16_unit() const {
+  return Gemm::bf16_unit();
+}
+
+std::size_t CpuOps::scratch_bytes() const {
+  return pool_.scratch_bytes() + gemm_.bytes();
+}
+
 void CpuOps::do_assemble(const AssembleArgs& args, Stream&) {
   cpu::assemble(args, pool_);
 }

@@ -25,6 +25,10 @@ class CpuOps final : public Ops {
   [[nodiscard]] const char* description() const override { return description_.c_str(); }
   /// bf16 where the processor multiplies pairs of it.
   [[nodiscard]] bool takes(core::DType activations) const override;
+  /// As oneDNN chooses.
+  [[nodiscard]] const char* bf16_unit() const override;
+  /// Of the pool and of products.
+  [[nodiscard]] std::size_t scratch_bytes() const override;
 
  private:
   /// Each forwards to its free function with this object's threads.

@@ -13,6 +13,7 @@
 
 #include "core/buffer.hpp"
 #include "core/error.hpp"
+#include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/packed.hpp"
 
 namespace epi::kernels::cpu {
@@ -172,6 +173,22 @@ float* Gemm::shared(std::int64_t floats) {
   core::Buffer& buffer = state_->shared;
   if (buffer.bytes() < bytes) buffer = core::Buffer(core::kCpu, bytes);
   return reinterpret_cast<float*>(buffer.data());
+}
+
+std::size_t Gemm::bytes() const {
+  std::size_t sum = state_->shared.bytes();
+  for (const State::PerThread& own : state_->per_thread) {
+    sum += own.scratch.bytes() + own.workspace.bytes();
+  }
+  return sum;
+}
+
+const char* Gemm::bf16_unit() {
+  if (!has_bf16()) return "";
+  // Each level of oneDNN's has the bits of those below.
+  const auto level = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto amx = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
+  return (level & amx) == amx ? "AMX" : "AVX512-BF16";
 }
 
 Panels::Panels(std::int64_t rows, std::int64_t cols)

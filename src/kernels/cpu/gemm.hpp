@@ -57,6 +57,10 @@ class Gemm {
   [[nodiscard]] float* workspace(int thread) const;
   /// Memory of all threads together, at least `floats` long; outside of Pool::run.
   [[nodiscard]] float* shared(std::int64_t floats);
+  /// Of all workspaces and scratchpads, as they have grown so far.
+  [[nodiscard]] std::size_t bytes() const;
+  /// What oneDNN multiplies bf16 with here: see Ops::bf16_unit.
+  [[nodiscard]] static const char* bf16_unit();
 
  private:
   struct State;

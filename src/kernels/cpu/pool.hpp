@@ -39,6 +39,9 @@ class Pool {
     return scratch_.data();
   }
 
+  /// As it has grown so far.
+  [[nodiscard]] std::size_t scratch_bytes() const { return scratch_.bytes(); }
+
  private:
   using Call = void (*)(const void* body, std::int64_t task, int thread);
   /// `run` without its template: bodies are called through a pointer.
