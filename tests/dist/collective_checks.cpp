@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -168,6 +169,13 @@ std::string digest_of_floats(const std::vector<float>& values) {
   return core::digest_of(std::as_bytes(std::span(values)));
 }
 
+/// Numbers of many sizes, whose sums depend on the order of adding.
+float uneven(std::int64_t i, std::int64_t seed, int rank) {
+  const auto mixed = static_cast<std::uint32_t>(i * 2654435761 + seed * 40503 + rank * 9973);
+  return static_cast<float>(static_cast<std::int32_t>(mixed * 2246822519U)) /
+         static_cast<float>(1U << (mixed >> 8U) % 31U);
+}
+
 /// Sums of numbers that do not add exactly are still the same bits everywhere, twice.
 void agrees_on_bits(Communicator& world) {
   std::vector<std::string> digests;
@@ -272,6 +280,98 @@ void agrees_on_foreign_exceptions(Communicator& world) {
   agrees_on<core::LogicError>(world, std::out_of_range("map"));
 }
 
+/// Any slice of reducible memory, beginning anywhere in a cache line: its sum is where it should
+/// be, and nothing else has changed.
+void sums_slices_of_reducible_memory(Communicator& world) {
+  const std::int64_t count = 120011;
+  const core::Tensor memory = world.reducible(core::DType::f32, count, core::kCpu);
+  auto* values = memory.as<float>();
+  EXPECT_EQ(std::count(values, values + count, 0.0F), count);
+  for (std::int64_t round = 0; round < 40; ++round) {
+    // Sizes below and above what is sent as a small message, from one element on.
+    const std::int64_t first = round * 7919 % 1000 + round % 17;
+    const std::int64_t size = std::min(count - first, 1 + round * round * 71 % 119000);
+    for (std::int64_t i = 0; i < count; ++i) {
+      values[i] = static_cast<float>(value(i + round, world.rank()));
+    }
+    wait(world.start(Reduce::sum, memory.view().slice(first, size), Event()));
+    std::int64_t wrong = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const bool inside = i >= first && i < first + size;
+      const std::int64_t truth =
+          inside ? sum_of_values(i + round, world.size()) : value(i + round, world.rank());
+      if (values[i] != static_cast<float>(truth)) ++wrong;
+    }
+    EXPECT_EQ(wrong, 0) << size << " from " << first;
+  }
+}
+
+template <class T>
+void reduces_reducible_memory(Communicator& world) {
+  for (const std::int64_t count : kSizes) {
+    if (count == 0) continue;
+    const core::Tensor memory = world.reducible(core::dtype_of<T>(), count, core::kCpu);
+    for (const Reduce op : {Reduce::sum, Reduce::max}) {
+      const std::vector<T> values = values_of<T>(count, world.rank());
+      std::copy(values.begin(), values.end(), memory.as<T>());
+      wait(world.start(op, memory, Event()));
+      const std::vector<T> result(memory.as<T>(), memory.as<T>() + count);
+      EXPECT_EQ(
+          count_wrong(result, 0, world.size(), op == Reduce::sum ? sum_of_values : max_of_values),
+          0)
+          << count;
+    }
+  }
+}
+
+/// Memory of either kind gives the same bits, in any order of use, also when some ranks bring
+/// memory of one kind and others of the other.
+void mixes_kinds_of_memory(Communicator& world) {
+  const std::int64_t count = 70001;
+  const core::Tensor lent = world.reducible(core::DType::f32, count, core::kCpu);
+  const core::Tensor other = world.reducible(core::DType::f32, count + 5, core::kCpu);
+  std::vector<float> plain(static_cast<std::size_t>(count));
+  const View views[] = {lent, other.view().slice(5, count), view_of(plain)};
+  std::vector<std::string> digests;
+  for (std::size_t round = 0; round < 9; ++round) {
+    // Rounds 0 to 5: all ranks alike; then rank 0 differs from the rest.
+    const bool apart = round >= 6 && world.rank() == 0;
+    const View& view = views[(round + (apart ? 1 : 0)) % 3];
+    for (std::int64_t i = 0; i < count; ++i) view.as<float>()[i] = uneven(i, 1, world.rank());
+    wait(world.start(Reduce::sum, view, Event()));
+    const std::vector<float> sums(view.as<float>(), view.as<float>() + count);
+    for (const std::string& digest : world.gather_text(digest_of_floats(sums))) {
+      digests.push_back(digest);
+    }
+  }
+  for (const std::string& digest : digests) EXPECT_EQ(digest, digests[0]);
+}
+
+/// Collectives of every kind in a row, small and large: none of them leaves something behind that
+/// the next one trips over.
+void follows_any_collective_with_any_other(Communicator& world) {
+  const core::Tensor lent = world.reducible(core::DType::f64, 5000, core::kCpu);
+  std::vector<double> plain(40000), whole(static_cast<std::size_t>(world.size()) * 300), part(300);
+  for (int round = 0; round < 60; ++round) {
+    const int kind = round * 7 % 11 % 5;
+    const View view = kind == 0   ? lent.view().slice(round, 4000)
+                      : kind == 1 ? View(plain.data(), {40000})
+                                  : lent.view().slice(round, 10);
+    for (std::int64_t i = 0; i < view.size(); ++i) view.as<double>()[i] = world.rank() + round;
+    if (kind < 3) {
+      wait(world.start(Reduce::sum, view, Event()));
+      const double truth = world.size() * (world.size() - 1) / 2.0 + round * world.size();
+      EXPECT_EQ(std::count(view.as<double>(), view.as<double>() + view.size(), truth), view.size());
+    } else if (kind == 3) {
+      std::fill(whole.begin(), whole.end(), round);
+      wait(world.reduce_scatter(const_view_of(whole), view_of(part), Event()));
+      EXPECT_EQ(std::count(part.begin(), part.end(), round * world.size()), 300);
+    } else {
+      world.barrier();
+    }
+  }
+}
+
 void sums_gradient_buckets(Communicator& world) {
   Stream stream(core::kCpu);
   for (const std::int64_t count : {1, 5, 1000, 70001}) {
@@ -316,6 +416,12 @@ const std::vector<CollectiveCheck>& collective_checks() {
       {"agree_one_failure", agrees_on_one_failure},
       {"agree_worst_failure", agrees_on_the_worst_failure},
       {"agree_foreign_exception", agrees_on_foreign_exceptions},
+      {"reducible_slices", sums_slices_of_reducible_memory},
+      {"reducible_f32", reduces_reducible_memory<float>},
+      {"reducible_f64", reduces_reducible_memory<double>},
+      {"reducible_i64", reduces_reducible_memory<std::int64_t>},
+      {"kinds_of_memory", mixes_kinds_of_memory},
+      {"any_after_any", follows_any_collective_with_any_other},
       {"gradient_buckets", sums_gradient_buckets},
   };
   return checks;

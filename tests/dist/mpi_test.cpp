@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <thread>
@@ -53,6 +54,56 @@ TEST(MpiWorld_sharedMemory, sumsInRankOrder) {
   Stream stream(core::kCpu);
   world->start(Reduce::sum, View(mine.data(), {9}), Event()).wait(stream);
   for (const float sum : mine) EXPECT_EQ(sum, truth[static_cast<std::size_t>(world->size() - 1)]);
+}
+
+TEST(MpiWorld_sharedMemory, sumsReducibleMemoryInRankOrder) {
+  const std::vector<float> values = {1e8F, 1.0F, -1e8F, 1.0F};  // as above
+  const std::vector<float> truth = {1e8F, 1e8F, 0.0F, 1.0F};
+  const std::unique_ptr<Communicator> world = runtime->world();
+  for (const std::int64_t count : {9, 9001}) {  // a small message, and in place
+    const core::Tensor mine = world->reducible(core::DType::f32, count, core::kCpu);
+    std::fill_n(mine.as<float>(), count, values[static_cast<std::size_t>(world->rank())]);
+    Stream stream(core::kCpu);
+    world->start(Reduce::sum, mine, Event()).wait(stream);
+    const float expected = truth[static_cast<std::size_t>(world->size() - 1)];
+    EXPECT_EQ(std::count(mine.as<float>(), mine.as<float>() + count, expected), count);
+  }
+}
+
+TEST(MpiWorld_unlikeSizes, areABrokenPromiseOnAllRanks) {
+  const std::unique_ptr<Communicator> world = runtime->world();
+  if (world->size() == 1) GTEST_SKIP() << "one rank is like itself; runs with 2 to 4";
+  const core::Tensor memory = world->reducible(core::DType::f32, 90000, core::kCpu);
+  for (const std::int64_t count : {5, 80000}) {
+    const View view = memory.view().slice(0, count + (world->rank() == 0 ? 0 : 1));
+    EXPECT_THROW((void)world->start(Reduce::sum, view, Event()), core::LogicError);
+  }
+  world->barrier();  // all have heard of it, and the communicator still works
+}
+
+TEST(MpiWorld_reducibleMemory, mayEndAfterItsCommunicatorAndInAnyNumber) {
+  std::unique_ptr<Communicator> world = runtime->world();
+  std::vector<core::Tensor> blocks;
+  for (std::int64_t i = 1; i <= 5; ++i) {
+    blocks.push_back(world->reducible(core::DType::f64, 10000 * i, core::kCpu));
+  }
+  blocks.erase(blocks.begin() + 1);
+  for (const core::Tensor& block : blocks) {
+    std::fill_n(block.as<double>(), block.view().size(), 1.0);
+    Stream stream(core::kCpu);
+    world->start(Reduce::sum, block, Event()).wait(stream);
+    EXPECT_EQ(block.as<double>()[block.view().size() - 1], world->size());
+  }
+  world.reset();
+  EXPECT_GT(blocks[0].as<double>()[0], 0.0);
+}
+
+TEST(MpiWorld_librarySum, isTheSum) {
+  std::vector<float> values(1000, 1.5F);
+  library_sum(View(values.data(), {1000}));
+  const std::unique_ptr<Communicator> world = runtime->world();
+  EXPECT_EQ(std::count(values.begin(), values.end(), 1.5F * static_cast<float>(world->size())),
+            1000);
 }
 
 TEST(MpiWorld_otherThread, isABrokenPromise) {
