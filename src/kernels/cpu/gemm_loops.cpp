@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/vec_activation.hpp"
 #include "kernels/cpu/vec_bf16.hpp"
+#include "kernels/cpu/vec_far.hpp"
 
 namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 namespace {
@@ -32,6 +33,16 @@ void set(const Product<T>& product, const float* bias) {
     if (bias != nullptr) value += load_some(bias + col, count);
     store_some(product.to + at, value, count);
   });
+}
+
+void set_far(const Product<float>& product) {
+  const auto address = reinterpret_cast<std::uintptr_t>(product.to);
+  if (address % sizeof(Vec) != 0 || product.stride % kLanes != 0) return set(product, nullptr);
+  each(product, [&](Vec value, std::int64_t at, std::int64_t, std::int64_t count) {
+    if (count < kLanes) return store_some(product.to + at, value, count);
+    store_far(product.to + at, value);
+  });
+  fence_far_stores();
 }
 
 template <class T>
@@ -109,6 +120,7 @@ extern const GemmLoops gemm_loops{
              column_sums<float>},
     .half = {set<Bf16>, add<Bf16>, set_gelu<Bf16>, set_gelu_grad<Bf16>, add_gelu_grad<Bf16>,
              column_sums<Bf16>},
+    .set_far = set_far,
 };
 
 }  // namespace epi::kernels::cpu::EPI_ISA_NAMESPACE

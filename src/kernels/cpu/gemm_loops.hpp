@@ -40,6 +40,8 @@ struct Epilogues {
 struct GemmLoops {
   Epilogues<float> full;
   Epilogues<Bf16> half;
+  /// to = from, past the caches: for results that nobody reads soon.
+  void (*set_far)(const Product<float>& product);
 };
 
 namespace base {

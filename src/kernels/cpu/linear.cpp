@@ -1,9 +1,8 @@
-// linear and its two gradients. First all threads pack what the product reads (and round weights to
-// the type of activations), then they multiply panel by panel and finish each panel (bias, GELU,
-// its derivative, add, rounding) while it lies in cache.
-//
-// Packing reads and writes each operand once; at 1,024 rows that is about 3 % of the product's
-// time, and it lets every product run at 99 % of a core's peak (packed.hpp).
+// linear and its two gradients, strip by strip: a task packs 64 columns of the right operand
+// (weights are rounded to the type of activations on their way) into its own second-level cache,
+// multiplies them with chunks of rows, and finishes each chunk (bias, GELU, its derivative, add,
+// rounding) while it lies there too. What is shared by all strips, dy transposed for the weight
+// gradient, is made by all threads before.
 #include <algorithm>
 #include <array>
 
@@ -21,43 +20,66 @@ namespace {
 // x, y, dy .. are as in ops.hpp; m, n, k are those of the product at hand, so k of linear is n of
 // linear_grad_input.
 
-// Rows of a right operand that one task packs: a column block of them is 128 KiB of floats.
-constexpr std::int64_t kPackRows = 512;
+// Rows of the result that share a packed strip: packing costs a share of about 16 / rows of the
+// product. Rows multiplied at once: 64 KiB of results.
+constexpr std::int64_t kTaskRows = 1024;
+constexpr std::int64_t kChunkRows = 256;
+// Columns of a weight gradient that are multiplied at once.
+constexpr std::int64_t kPanelCols = 192;
+
+const GemmLoops& loops() {
+  return pick(base::gemm_loops, v3::gemm_loops, v4::gemm_loops);
+}
 
 template <class T>
 const Epilogues<T>& epilogues() {
-  const GemmLoops& table = pick(base::gemm_loops, v3::gemm_loops, v4::gemm_loops);
   if constexpr (std::is_same_v<T, Bf16>) {
-    return table.half;
+    return loops().half;
   } else {
-    return table.full;
+    return loops().full;
   }
 }
 
-/// A product before it is cut into panels: both operands as oneDNN will read them.
+/// left [m, k] without gaps times weights, which are [out, in] in memory: transposed (k = in) for
+/// y = x w^T, as they are (k = out) for dx = dy w.
 template <class T>
-struct Operands {
+struct WeightProduct {
   std::int64_t m, n, k;
-  const T* left;  ///< [m, k], rows `lda` apart
-  std::int64_t lda;
-  const T* right;  ///< [k, n], packed
+  const T* left;
+  const float* weights;
+  bool transposed;
+
+  /// Packs the weights of the columns from `col` on.
+  void pack(std::int64_t col, std::int64_t cols, T* to) const {
+    const PackLoops<float, T>& loops = pack_loops<float, T>();
+    if (transposed) return loops.columns(weights + col * k, k, k, cols, to);
+    loops.rows(weights + col, n, k, cols, to);
+  }
 };
 
-/// The kernels of full and last panels, by [last row of panels][last column of panels].
-using PanelKernels = std::array<std::array<const Gemm::Kernel*, 2>, 2>;
+/// Part of a result: `cols` columns of a strip, `rows` rows of them.
+struct Chunk {
+  std::int64_t row = 0, rows = 0, col = 0, cols = 0;
+};
 
+/// The kernels of full and last chunks of a result, by [last row of chunks][last column of chunks].
+using ChunkKernels = std::array<std::array<const Gemm::Kernel*, 2>, 2>;
+
+/// [m, k] [k, n] in chunks of at most `chunk_rows` x `chunk_cols`.
 template <class T>
-PanelKernels kernels_of(const Operands<T>& whole, const Panels& panels, Gemm& gemm) {
-  PanelKernels kernels{};
+ChunkKernels kernels_of(std::int64_t m, std::int64_t chunk_rows, std::int64_t n,
+                        std::int64_t chunk_cols, std::int64_t k, Gemm& gemm) {
+  const auto last = [](std::int64_t total, std::int64_t size) { return (total - 1) % size + 1; };
+  ChunkKernels kernels{};
   for (const bool last_row : {false, true}) {
     for (const bool last_col : {false, true}) {
-      const std::int64_t cols = panels.cols(last_col);
-      kernels[static_cast<std::size_t>(last_row)][static_cast<std::size_t>(last_col)] =
-          &gemm.kernel({.m = panels.rows(last_row),
+      const std::int64_t cols = last_col ? last(n, chunk_cols) : std::min(n, chunk_cols);
+      kernels[last_row][last_col] =
+          &gemm.kernel({.m = last_row ? last(m, chunk_rows) : std::min(m, chunk_rows),
                         .n = cols,
-                        .k = whole.k,
+                        .k = k,
                         .b = Layout::packed,
-                        .lda = whole.lda,
+                        .lda = k,
                         .ldc = cols,
                         .inputs = type_of<T>()});
     }
@@ -65,100 +87,63 @@ PanelKernels kernels_of(const Operands<T>& whole, const Panels& panels, Gemm& ge
   return kernels;
 }
 
-/// Multiplies panel by panel and calls finish(from, panel) with each result, which lies without
+/// Multiplies chunk by chunk and calls finish(from, chunk) with each result, which lies without
 /// gaps at `from` in the thread's workspace.
 template <class T, class Finish>
-void each_panel(const Operands<T>& whole, Pool& pool, Gemm& gemm, const Finish& finish) {
-  const Panels panels(whole.m, whole.n);
-  const PanelKernels kernels = kernels_of(whole, panels, gemm);
-  // The only row or column of panels is the last one; else the first ones are the largest.
-  gemm.reserve(panels.rows(panels.down() == 1) * panels.cols(panels.across() == 1));
-  const std::int64_t depth = packed_depth(whole.k, type_of<T>());
-  pool.run(panels.count(), [&](std::int64_t task, int thread) {
-    const Panels::Panel panel = panels.at(task);
-    const auto last_row = static_cast<std::size_t>(panel.down + 1 == panels.down());
-    const auto last_col = static_cast<std::size_t>(panel.across + 1 == panels.across());
+void each_chunk(const WeightProduct<T>& whole, Pool& pool, Gemm& gemm, const Finish& finish) {
+  const ChunkKernels kernels =
+      kernels_of<T>(whole.m, kChunkRows, whole.n, kColumnBlock, whole.k, gemm);
+  constexpr std::int64_t kProduct = kChunkRows * kColumnBlock;
+  const std::int64_t strip_size = packed_size(whole.k, kColumnBlock, type_of<T>());
+  gemm.reserve(kProduct + strip_size * static_cast<std::int64_t>(sizeof(T)) / 4);
+  const Cut strips{whole.n, kColumnBlock};
+  const Cut rows{whole.m, kTaskRows};
+  pool.run(strips.count * rows.count, [&](std::int64_t task, int thread) {
     float* product = gemm.workspace(thread);
-    gemm.multiply(*kernels[last_row][last_col], whole.left + panel.row * whole.lda,
-                  whole.right + panel.col * depth, product, thread);
-    finish(product, panel);
+    T* strip = reinterpret_cast<T*>(product + kProduct);
+    Chunk chunk;
+    chunk.col = strips.begin(task / rows.count);
+    chunk.cols = strips.end(task / rows.count) - chunk.col;
+    const std::int64_t end = rows.end(task % rows.count);
+    whole.pack(chunk.col, chunk.cols, strip);
+    for (chunk.row = rows.begin(task % rows.count); chunk.row < end; chunk.row += kChunkRows) {
+      chunk.rows = std::min(kChunkRows, end - chunk.row);
+      const bool last_row = chunk.row + chunk.rows == whole.m;
+      const bool last_col = chunk.col + chunk.cols == whole.n;
+      gemm.multiply(*kernels[last_row][last_col], whole.left + chunk.row * whole.k, strip, product,
+                    thread);
+      finish(product, chunk);
+    }
   });
 }
 
 /// `from` and its place in the row-major matrix `to` with `stride` columns.
 template <class T>
-Product<T> place(const float* from, const Panels::Panel& panel, T* to, std::int64_t stride) {
+Product<T> place(const float* from, const Chunk& chunk, T* to, std::int64_t stride) {
   return {.from = from,
-          .to = to + panel.row * stride + panel.col,
+          .to = to + chunk.row * stride + chunk.col,
           .stride = stride,
-          .rows = panel.rows,
-          .cols = panel.cols};
-}
-
-/// How a right operand [k, n] is packed: in tasks of one column block and at most kPackRows rows.
-template <class From, class To>
-struct RightPacking {
-  const From* from;
-  std::int64_t stride;
-  std::int64_t k, n;
-  bool transposed;  ///< in memory it is [n, k]
-  typename PackLoops<From, To>::Right pack;
-  To* to;
-
-  Cut columns{n, kColumnBlock};
-  Cut rows{k, kPackRows};
-  [[nodiscard]] std::int64_t tasks() const { return columns.count * rows.count; }
-  void run(std::int64_t task) const {
-    const std::int64_t col = columns.begin(task / rows.count);
-    const std::int64_t row = rows.begin(task % rows.count);
-    pack(from + (transposed ? col * stride + row : row * stride + col), stride,
-         std::min(kPackRows, k - row), std::min(kColumnBlock, n - col),
-         to + col * packed_depth(k, type_of<To>()) + row * kColumnBlock);
-  }
-};
-
-template <class T>
-std::size_t packed_bytes(std::int64_t k, std::int64_t n) {
-  return Scratch::bytes<T>(packed_size(k, n, type_of<T>()));
-}
-
-/// Packs the weights w, [out, in] in memory, into the pool's scratch: transposed for y = x w^T, as
-/// they are for dx = dy w.
-template <class T>
-const T* pack_weights(const ConstView& w, bool transposed, Pool& pool) {
-  const std::int64_t out = w.shape(0), in = w.shape(1);
-  const std::int64_t k = transposed ? in : out, n = transposed ? out : in;
-  Scratch scratch(pool, packed_bytes<T>(k, n));
-  T* to = scratch.take<T>(packed_size(k, n, type_of<T>()));
-  const PackLoops<float, T>& loops = pack_loops<float, T>();
-  const RightPacking<float, T> packing{.from = w.as<float>(),
-                                       .stride = in,
-                                       .k = k,
-                                       .n = n,
-                                       .transposed = transposed,
-                                       .pack = transposed ? loops.columns : loops.rows,
-                                       .to = to};
-  pool.run(packing.tasks(), [&](std::int64_t task, int) { packing.run(task); });
-  return to;
+          .rows = chunk.rows,
+          .cols = chunk.cols};
 }
 
 template <class T>
 void linear_as(const LinearArgs& args, Pool& pool, Gemm& gemm) {
   const std::int64_t m = args.x.shape(0), k = args.x.shape(1), n = args.w.shape(0);
-  const Operands<T> whole{.m = m,
-                          .n = n,
-                          .k = k,
-                          .left = elements<T>(args.x),
-                          .lda = k,
-                          .right = pack_weights<T>(args.w, true, pool)};
+  const WeightProduct<T> whole{.m = m,
+                               .n = n,
+                               .k = k,
+                               .left = elements<T>(args.x),
+                               .weights = args.w.as<float>(),
+                               .transposed = true};
   const float* bias = elements<float>(args.b);
   T* pre = elements<T>(args.pre);
   T* y = elements<T>(args.y);
-  each_panel(whole, pool, gemm, [&](const float* from, const Panels::Panel& panel) {
-    const Product<T> product = place(from, panel, y, n);
-    const float* own_bias = bias != nullptr ? bias + panel.col : nullptr;
+  each_chunk(whole, pool, gemm, [&](const float* from, const Chunk& chunk) {
+    const Product<T> product = place(from, chunk, y, n);
+    const float* own_bias = bias != nullptr ? bias + chunk.col : nullptr;
     if (args.epilogue == Activation::none) return epilogues<T>().set(product, own_bias);
-    epilogues<T>().set_gelu(product, own_bias, pre + panel.row * n + panel.col);
+    epilogues<T>().set_gelu(product, own_bias, pre + chunk.row * n + chunk.col);
   });
 }
 
@@ -174,27 +159,27 @@ void finish_grad_input(const LinearGradInputArgs& args, const Product<T>& produc
   finish(product, elements<T>(args.pre) + at);
 }
 
-// The bias gradient of the layer before is the column sums of dx. Each panel adds up its own rows;
-// then panels are added from top to bottom, in an order that only the shape decides.
+// The bias gradient of the layer before is the column sums of dx. Each chunk adds up its own rows;
+// then chunks are added from top to bottom, in an order that only the shape decides.
 template <class T>
 void linear_grad_input_as(const LinearGradInputArgs& args, Pool& pool, Gemm& gemm) {
   const std::int64_t m = args.dy.shape(0), n = args.w.shape(1), k = args.dy.shape(1);
-  const Operands<T> whole{.m = m,
-                          .n = n,
-                          .k = k,
-                          .left = elements<T>(args.dy),
-                          .lda = k,
-                          .right = pack_weights<T>(args.w, false, pool)};
+  const WeightProduct<T> whole{.m = m,
+                               .n = n,
+                               .k = k,
+                               .left = elements<T>(args.dy),
+                               .weights = args.w.as<float>(),
+                               .transposed = false};
   T* dx = elements<T>(args.dx);
-  // Column sums of each panel, taken while it is in cache: [panels down, n].
-  const std::int64_t down = Panels(m, n).down();
+  // Column sums of each chunk, taken while it is in cache: [chunks down, n].
+  const std::int64_t down = Cut{m, kChunkRows}.count;
   float* sums = args.db_before ? gemm.shared(down * n) : nullptr;
-  each_panel(whole, pool, gemm, [&](const float* from, const Panels::Panel& panel) {
-    const Product<T> product = place(from, panel, dx, n);
-    finish_grad_input(args, product, panel.row * n + panel.col);
+  each_chunk(whole, pool, gemm, [&](const float* from, const Chunk& chunk) {
+    const Product<T> product = place(from, chunk, dx, n);
+    finish_grad_input(args, product, chunk.row * n + chunk.col);
     if (sums == nullptr) return;
-    epilogues<T>().column_sums(product.to, n, panel.rows, panel.cols,
-                               sums + panel.down * n + panel.col);
+    epilogues<T>().column_sums(product.to, n, chunk.rows, chunk.cols,
+                               sums + chunk.row / kChunkRows * n + chunk.col);
   });
   if (sums != nullptr) {
     epilogues<float>().column_sums(sums, n, down, n, elements<float>(args.db_before));
@@ -215,61 +200,59 @@ void add_or_set(Write write, const float* from, const View& to) {
   }
 }
 
-/// dy transposed, x (through its activation) packed, and the column sums of dy, made in one go.
+/// x through its activation, packed whole by all threads: [rows, k] of `depth` rows.
 template <class T>
-struct WeightOperands {
-  WeightOperands(const LinearGradWeightArgs& args, Pool& pool)
-      : rows(args.dy.shape(0)),
-        n(args.dy.shape(1)),
-        k(args.x.shape(1)),
-        lda(packed_depth(rows, core::DType::bf16)) {
-    Scratch scratch(
-        pool, Scratch::bytes<T>(n * lda) + Scratch::bytes<float>(n) + packed_bytes<T>(rows, k));
-    left = scratch.take<T>(n * lda);
-    sums = scratch.take<float>(n);
-    right = scratch.take<T>(packed_size(rows, k, type_of<T>()));
-    const RightPacking<T, T> packing{.from = elements<T>(args.x),
-                                     .stride = k,
-                                     .k = rows,
-                                     .n = k,
-                                     .transposed = false,
-                                     .pack = pack_of<T>(args.activation),
-                                     .to = right};
-    const Cut strips{n, kColumnBlock};
-    const T* dy = elements<T>(args.dy);
-    pool.run(strips.count + packing.tasks(), [&](std::int64_t task, int) {
-      if (task >= strips.count) return packing.run(task - strips.count);
-      const std::int64_t col = strips.begin(task);
-      transpose_loop<T>()(dy + col, n, rows, strips.end(task) - col, left + col * lda, lda,
-                          sums + col);
-    });
-  }
+const T* pack_input(const LinearGradWeightArgs& args, Pool& pool) {
+  const std::int64_t rows = args.x.shape(0), k = args.x.shape(1);
+  const std::int64_t size = packed_size(rows, k, type_of<T>());
+  Scratch scratch(pool, Scratch::bytes<T>(size));
+  T* to = scratch.take<T>(size);
+  const T* from = elements<T>(args.x);
+  const auto pack = pack_of<T>(args.activation);
+  const Cut cols{k, kColumnBlock}, pieces{rows, kTaskRows};
+  pool.run(cols.count * pieces.count, [&](std::int64_t task, int) {
+    const std::int64_t col = cols.begin(task / pieces.count);
+    const std::int64_t row = pieces.begin(task % pieces.count);
+    pack(from + row * k + col, k, pieces.end(task % pieces.count) - row,
+         cols.end(task / pieces.count) - col,
+         to + col * packed_depth(rows, type_of<T>()) + row * kColumnBlock);
+  });
+  return to;
+}
 
-  std::int64_t rows, n, k, lda;
-  T* left;      ///< [n, lda]: zeros from `rows` on
-  T* right;     ///< [rows, k] packed
-  float* sums;  ///< [n]
-};
-
-// One product over all rows of the micro-batch.
+// One product over all rows of the micro-batch. A task transposes 64 columns of dy into its own
+// second-level cache, sums them on the way, and multiplies them with all of x. Both operands go on
+// with zeros to a depth that oneDNN likes, so the product has no odd end.
 template <class T>
 void linear_grad_weight_as(const LinearGradWeightArgs& args, Pool& pool, Gemm& gemm) {
-  const WeightOperands<T> own(args, pool);
-  // Both operands go on with zeros, so the product has no odd end.
-  const Operands<T> whole{.m = own.n,
-                          .n = own.k,
-                          .k = packed_depth(own.rows, type_of<T>()),
-                          .left = own.left,
-                          .lda = own.lda,
-                          .right = own.right};
+  const std::int64_t rows = args.dy.shape(0), n = args.dy.shape(1), k = args.x.shape(1);
+  const std::int64_t depth = packed_depth(rows, type_of<T>());
+  const Cut strips{n, kColumnBlock}, panels{k, kPanelCols};
+  const ChunkKernels kernels = kernels_of<T>(n, kColumnBlock, k, kPanelCols, depth, gemm);
+  constexpr std::int64_t kProduct = kColumnBlock * kPanelCols;
+  gemm.reserve(kProduct + kColumnBlock + kColumnBlock * depth);
+  const T* right = pack_input<T>(args, pool);
+  const T* dy = elements<T>(args.dy);
   auto* dw = args.dw.as<float>();
-  const auto finish = args.write == Write::set
-                          ? [](const Product<float>& p) { epilogues<float>().set(p, nullptr); }
-                          : [](const Product<float>& p) { epilogues<float>().add(p); };
-  each_panel(whole, pool, gemm, [&](const float* from, const Panels::Panel& panel) {
-    finish(place(from, panel, dw, own.k));
+  const bool set = args.write == Write::set;
+  pool.run(strips.count, [&](std::int64_t strip, int thread) {
+    float* product = gemm.workspace(thread);
+    float* sums = product + kProduct;
+    T* left = reinterpret_cast<T*>(sums + kColumnBlock);
+    Chunk chunk;
+    chunk.row = strips.begin(strip);
+    chunk.rows = strips.end(strip) - chunk.row;
+    transpose_loop<T>()(dy + chunk.row, n, rows, chunk.rows, left, depth, sums);
+    for (std::int64_t panel = 0; panel < panels.count; ++panel) {
+      chunk.col = panels.begin(panel);
+      chunk.cols = panels.end(panel) - chunk.col;
+      gemm.multiply(*kernels[strip + 1 == strips.count][panel + 1 == panels.count], left,
+                    right + chunk.col * depth, product, thread);
+      const Product<float> done = place(product, chunk, dw, k);
+      set ? loops().set_far(done) : epilogues<float>().add(done);
+    }
+    if (args.db) add_or_set(args.write, sums, args.db.slice(chunk.row, chunk.rows));
   });
-  if (args.db) add_or_set(args.write, own.sums, args.db);
 }
 
 }  // namespace

@@ -6,26 +6,13 @@
 
 #include "kernels/cpu/vec_activation.hpp"
 #include "kernels/cpu/vec_bf16.hpp"
+#include "kernels/cpu/vec_transpose.hpp"
 
 namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 namespace {
 
 constexpr std::int64_t kBlock = 64;  // columns of a column block
 using Wide = std::uint16_t [[gnu::vector_size(64)]];
-
-/// Four rounds of a perfect shuffle exchange row and column numbers.
-EPI_INLINE void transpose_lanes(Vec* a) {
-  Vec b[kLanes];
-  for (int round = 0; round < 4; ++round) {
-    for (std::int64_t i = 0; i < kLanes / 2; ++i) {
-      b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
-                                         6, 22, 7, 23);
-      b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
-                                             13, 29, 14, 30, 15, 31);
-    }
-    for (std::int64_t i = 0; i < kLanes; ++i) a[i] = b[i];
-  }
-}
 
 EPI_INLINE HVec halves(Vec value) {
   return narrow(value);
@@ -45,12 +32,6 @@ EPI_INLINE HVec raw_some(const Bf16* from, std::int64_t count) {
     value[lane] = static_cast<std::uint16_t>(from[lane]);
   }
   return value;
-}
-
-/// Pairs of the same column of two rows: lane j holds (low[j], high[j]).
-EPI_INLINE Vec interleave(HVec low, HVec high) {
-  return reinterpret_cast<Vec>(__builtin_convertvector(low, UVec) |
-                               (__builtin_convertvector(high, UVec) << 16));
 }
 
 EPI_INLINE std::int64_t at_most(std::int64_t count, std::int64_t limit) {
@@ -162,33 +143,49 @@ EPI_INLINE Vec sum_of(Vec lanes, Bf16) {
   return reinterpret_cast<Vec>(bits << 16) + reinterpret_cast<Vec>(bits & 0xffff0000U);
 }
 
+/// One block of rows from row i on, of at most 64 columns; adds its column sums to `partial`.
+template <class T>
+EPI_INLINE void transpose_rows(const T* from, std::int64_t stride, std::int64_t rows,
+                               std::int64_t cols, T* to, std::int64_t ld, Vec* partial) {
+  constexpr std::int64_t kPerLane = sizeof(float) / sizeof(T);
+  for (std::int64_t j = 0; j < cols; j += kLanes) {
+    const std::int64_t count = at_most(cols - j, kLanes);
+    Vec a[kLanes];
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      const std::int64_t row = lane * kPerLane;
+      a[lane] = row_lanes(from + row * stride + j, stride, rows - row, count);
+      partial[j / kLanes] += sum_of(a[lane], T{});
+    }
+    transpose_lanes(a);
+    for (std::int64_t lane = 0; lane < count; ++lane) {
+      store(reinterpret_cast<float*>(to + (j + lane) * ld), a[lane]);
+    }
+  }
+}
+
+// Rows run in the outer loop: all columns of a block of rows are read while their lines are near.
 template <class T>
 void transpose(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t cols, T* to,
                std::int64_t ld, float* sums) {
-  constexpr std::int64_t kPerLane = sizeof(float) / sizeof(T);
-  constexpr std::int64_t kAlong = kLanes * kPerLane;
+  constexpr std::int64_t kAlong = kLanes * static_cast<std::int64_t>(sizeof(float) / sizeof(T));
   constexpr std::int64_t kSumBlock = 256;
-  for (std::int64_t j = 0; j < cols; j += kLanes) {
-    const std::int64_t count = at_most(cols - j, kLanes);
-    Vec total{};
+  constexpr std::int64_t kVectors = kBlock / kLanes;
+  for (std::int64_t col = 0; col < cols; col += kBlock) {
+    const std::int64_t count = at_most(cols - col, kBlock);
+    Vec total[kVectors] = {};
     for (std::int64_t first = 0; first < ld; first += kSumBlock) {
-      Vec partial{};
+      Vec partial[kVectors] = {};
       const std::int64_t end = at_most(first + kSumBlock, ld);
       for (std::int64_t i = first; i < end; i += kAlong) {
-        Vec a[kLanes];
-        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-          const std::int64_t row = i + lane * kPerLane;
-          a[lane] = row_lanes(from + row * stride + j, stride, rows - row, count);
-          partial += sum_of(a[lane], T{});
-        }
-        transpose_lanes(a);
-        for (std::int64_t lane = 0; lane < count; ++lane) {
-          store(reinterpret_cast<float*>(to + (j + lane) * ld + i), a[lane]);
-        }
+        transpose_rows(from + i * stride + col, stride, rows - i, count, to + col * ld + i, ld,
+                       partial);
       }
-      total += partial;
+      for (std::int64_t v = 0; v < kVectors; ++v) total[v] += partial[v];
     }
-    if (sums != nullptr) store_some(sums + j, total, count);
+    if (sums == nullptr) continue;
+    for (std::int64_t j = 0; j < count; j += kLanes) {
+      store_some(sums + col + j, total[j / kLanes], at_most(count - j, kLanes));
+    }
   }
 }
 

@@ -22,8 +22,8 @@ struct PackLoops {
 };
 
 /// Transposing a left operand: to[j * ld + i] = from[i * stride + j] for i < rows, j < cols, and 0
-/// for i in rows..ld-1; ld is a multiple of 32. sums[j] = sum over i of from[i * stride + j], in
-/// blocks of 256 rows; sums may be null.
+/// for i in rows..ld-1; ld is a multiple of 16 (float) or 32 (bf16). sums[j] = sum over i of from[i
+/// * stride + j], in blocks of 256 rows; sums may be null.
 template <class T>
 using TransposeLoop = void (*)(const T* from, std::int64_t stride, std::int64_t rows,
                                std::int64_t cols, T* to, std::int64_t ld, float* sums);
