@@ -42,7 +42,7 @@ const StepState* with_scales(Operands& o) {
 }
 
 ClassLossArgs class_loss_args(Operands& o, const LossShape& s, bool all_outputs, float span) {
-  return {.logits = o.inout("logits", {s.rows, s.classes}, -span, span),
+  return {.logits = o.activation_inout("logits", {s.rows, s.classes}, -span, span),
           .labels = o.index("labels", {s.rows}, static_cast<std::int32_t>(s.classes)),
           .weights = o.values("weights", {s.rows}, slot_weights(s.rows)),
           .term = all_outputs ? LossTerm::state : LossTerm::dna,
@@ -85,20 +85,21 @@ UpdateArgs update_args(Operands& o, std::int64_t size, float max_norm) {
 
 }  // namespace
 
-void check_activate() {
+void check_activate(core::DType activations) {
   for (const Activation activation : kActivations) {
     for (const std::int64_t size : kSizes) {
       SCOPED_TRACE(fmt::format("activation {} size {}", static_cast<int>(activation), size));
       check_op(
-          &Ops::activate, reference::activate,
+          activations, &Ops::activate, reference::activate,
           [&](Operands& o) {
-            return ActivateArgs{activation, o.in("x", {size}, -6.0F, 6.0F), o.out("y", {size})};
+            return ActivateArgs{activation, o.activation("x", {size}, -6.0F, 6.0F),
+                                o.activation_out("y", {size})};
           },
           kActivationTolerance);
       check_op(
-          &Ops::activate, reference::activate,
+          activations, &Ops::activate, reference::activate,
           [&](Operands& o) {
-            const View x = o.inout("in place", {1, size}, -0.1F, 0.1F);
+            const View x = o.activation_inout("in place", {1, size}, -0.1F, 0.1F);
             return ActivateArgs{activation, x, x};
           },
           kActivationTolerance);
@@ -106,34 +107,34 @@ void check_activate() {
   }
 }
 
-void check_activate_grad() {
+void check_activate_grad(core::DType activations) {
   for (const Activation activation : kActivations) {
     for (const std::int64_t size : kSizes) {
       SCOPED_TRACE(fmt::format("activation {} size {}", static_cast<int>(activation), size));
       check_op(
-          &Ops::activate_grad, reference::activate_grad,
+          activations, &Ops::activate_grad, reference::activate_grad,
           [&](Operands& o) {
-            return ActivateGradArgs{activation, o.in("x", {size}, -6.0F, 6.0F), o.in("dy", {size}),
-                                    o.out("dx", {size})};
+            return ActivateGradArgs{activation, o.activation("x", {size}, -6.0F, 6.0F),
+                                    o.activation("dy", {size}), o.activation_out("dx", {size})};
           },
           kActivationTolerance);
       check_op(
-          &Ops::activate_grad, reference::activate_grad,
+          activations, &Ops::activate_grad, reference::activate_grad,
           [&](Operands& o) {
-            const View dy = o.inout("in place", {size});
-            return ActivateGradArgs{activation, o.in("x", {size}), dy, dy};
+            const View dy = o.activation_inout("in place", {size});
+            return ActivateGradArgs{activation, o.activation("x", {size}), dy, dy};
           },
           kActivationTolerance);
     }
   }
 }
 
-void check_class_loss() {
+void check_class_loss(core::DType activations) {
   for (const LossShape& s : kLossShapes) {
     for (const bool all_outputs : {true, false}) {
       for (const float span : {1.0F, 30.0F}) {
         SCOPED_TRACE(fmt::format("{} rows, {} classes, logits to {}", s.rows, s.classes, span));
-        check_op(&Ops::class_loss, reference::class_loss,
+        check_op(activations, &Ops::class_loss, reference::class_loss,
                  [&](Operands& o) { return class_loss_args(o, s, all_outputs, span); });
       }
     }
@@ -144,7 +145,7 @@ void check_value_loss() {
   for (const ValueLoss loss : {ValueLoss::squared_error, ValueLoss::binary_cross_entropy}) {
     for (const LossShape& s : kLossShapes) {
       SCOPED_TRACE(fmt::format("{} rows, {} values", s.rows, s.classes));
-      check_op(&Ops::value_loss, reference::value_loss, [&](Operands& o) {
+      check_op(core::DType::f32, &Ops::value_loss, reference::value_loss, [&](Operands& o) {
         return ValueLossArgs{
             .loss = loss,
             .predictions = o.inout("predictions", {s.rows, s.classes}, -40.0F, 40.0F),
@@ -161,14 +162,14 @@ void check_value_loss() {
 void check_combine() {
   for (const std::int64_t size : kSizes) {
     SCOPED_TRACE(size);
-    check_op(&Ops::combine, reference::combine, [&](Operands& o) {
+    check_op(core::DType::f32, &Ops::combine, reference::combine, [&](Operands& o) {
       return CombineArgs{o.in("a", {size}), o.in("b", {size}), o.out("out", {size})};
     });
-    check_op(&Ops::combine, reference::combine, [&](Operands& o) {
+    check_op(core::DType::f32, &Ops::combine, reference::combine, [&](Operands& o) {
       const View a = o.inout("a and out", {size});
       return CombineArgs{a, o.in("b", {size}), a};
     });
-    check_op(&Ops::combine, reference::combine, [&](Operands& o) {
+    check_op(core::DType::f32, &Ops::combine, reference::combine, [&](Operands& o) {
       const View b = o.inout("b and out", {size});
       return CombineArgs{o.in("a", {size}), b, b};
     });
@@ -178,12 +179,12 @@ void check_combine() {
 void check_convert() {
   for (const std::int64_t size : kSizes) {
     SCOPED_TRACE(size);
-    check_op(&Ops::convert, reference::convert,
+    check_op(core::DType::f32, &Ops::convert, reference::convert,
              [&](Operands& o) {
                return ConvertArgs{o.in("in", {size}), o.out_half("out", {size})};
              },
              {.relative = 0.0});
-    check_op(&Ops::convert, reference::convert,
+    check_op(core::DType::f32, &Ops::convert, reference::convert,
              [&](Operands& o) {
                return ConvertArgs{o.half("in", {size}), o.out("out", {size})};
              },
@@ -194,7 +195,7 @@ void check_convert() {
 void check_sum_squares() {
   for (const std::int64_t size : kSizes) {
     SCOPED_TRACE(size);
-    check_op(&Ops::sum_squares, reference::sum_squares,
+    check_op(core::DType::f32, &Ops::sum_squares, reference::sum_squares,
              [&](Operands& o) {
                return SumSquaresArgs{o.in("in", {size}, -1e-3F, 1e4F), o.totals("out", 1)};
              },
@@ -206,7 +207,7 @@ void check_update() {
   for (const std::int64_t size : kSizes) {
     for (const float max_norm : {0.0F, 1.0F, 10.0F}) {
       SCOPED_TRACE(fmt::format("{} parameters, norm 2.5 of at most {}", size, max_norm));
-      check_op(&Ops::update, reference::update,
+      check_op(core::DType::f32, &Ops::update, reference::update,
                [&](Operands& o) { return update_args(o, size, max_norm); });
     }
   }

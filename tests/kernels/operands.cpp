@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "core/bf16.hpp"
 #include "core/philox.hpp"
@@ -17,6 +18,7 @@ using core::DType;
 // An odd number of elements, so that views start anywhere but on a vector's boundary.
 constexpr std::size_t kGuardElements = 37;
 constexpr std::byte kPoison{0xA5};
+constexpr std::uint32_t kSeed = 1;
 
 void put(const View& view, std::int64_t i, double value) {
   switch (view.dtype()) {
@@ -44,11 +46,22 @@ DType Operands::real() const {
   return side_ == Side::product ? DType::f32 : DType::f64;
 }
 
+DType Operands::active() const {
+  return side_ == Side::product ? activations_ : DType::f64;
+}
+
+Operands::Value Operands::rounded(Value value) const {
+  if (activations_ != DType::bf16) return value;
+  return [value = std::move(value)](std::int64_t i) {
+    return static_cast<double>(core::to_float(core::to_bf16(static_cast<float>(value(i)))));
+  };
+}
+
 Operands::Value Operands::uniform(float low, float high) const {
   const auto number = static_cast<std::uint32_t>(operands_.size());
-  return [this, number, low, high](std::int64_t i) {
+  return [number, low, high](std::int64_t i) {
     const core::PhiloxBlock words =
-        core::philox(seed_, core::RandomUse::test, {number, static_cast<std::uint32_t>(i), 0, 0});
+        core::philox(kSeed, core::RandomUse::test, {number, static_cast<std::uint32_t>(i), 0, 0});
     return static_cast<double>(low + (high - low) * core::uniform_float(words[0]));
   };
 }
@@ -66,6 +79,29 @@ View Operands::add(const char* name, bool is_written, DType type, Shape shape, c
   for (std::int64_t i = 0; i < count; ++i) put(operand.view, i, value(i));
   operand.before = operand.memory;
   return operand.view;
+}
+
+ConstView Operands::activation(const char* name, Shape shape, float low, float high) {
+  return add(name, false, active(), shape, rounded(uniform(low, high)));
+}
+
+ConstView Operands::activation(const char* name, Shape shape, const std::vector<double>& values) {
+  return add(name, false, active(), shape,
+             rounded([&](std::int64_t i) { return values.at(static_cast<std::size_t>(i)); }));
+}
+
+View Operands::activation_out(const char* name, Shape shape) {
+  return add(name, true, active(), shape,
+             [](std::int64_t) { return std::numeric_limits<double>::quiet_NaN(); });
+}
+
+View Operands::activation_inout(const char* name, Shape shape, float low, float high) {
+  return add(name, true, active(), shape, rounded(uniform(low, high)));
+}
+
+ConstView Operands::weight(const char* name, Shape shape) {
+  const Value value = uniform(-1.0F, 1.0F);
+  return add(name, false, real(), shape, side_ == Side::product ? value : rounded(value));
 }
 
 ConstView Operands::in(const char* name, Shape shape, float low, float high) {
@@ -118,10 +154,14 @@ void Operands::allow(const char* name, reference::Tolerance tolerance) {
   allowed_.emplace_back(name, tolerance);
 }
 
-reference::Tolerance Operands::tolerance_of(const std::string& name,
+reference::Tolerance Operands::tolerance_of(const Operand& operand,
                                             reference::Tolerance otherwise) const {
-  for (const auto& [operand, tolerance] : allowed_) {
-    if (operand == name) return tolerance;
+  for (const auto& [name, tolerance] : allowed_) {
+    if (name == operand.name) return tolerance;
+  }
+  // `half` and `out_half` are bf16 on both sides and compared bit by bit.
+  if (operand.view.dtype() == DType::bf16 && activations_ == DType::bf16) {
+    otherwise.relative += kHalfPlace;
   }
   return otherwise;
 }
@@ -155,7 +195,7 @@ void Operands::expect_same(const Operands& reference, reference::Tolerance toler
     const Operand& mine = operands_.at(i);
     if (!mine.is_written) continue;
     reference::expect_close(ConstView(mine.view), ConstView(reference.operands_.at(i).view),
-                            tolerance_of(mine.name, tolerance), mine.name);
+                            tolerance_of(mine, tolerance), mine.name);
   }
   EXPECT_EQ(state.skipped, reference.state.skipped);
 }

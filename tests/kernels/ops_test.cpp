@@ -25,14 +25,27 @@ struct OpTest {
   void (*check)();
 };
 
+struct ActivationOpTest {
+  const char* op;
+  void (*check)(core::DType activations);
+};
+
 /// Windows and masks are integers: their truth is hand-made, not a formula in double.
 void check_assemble() {
   const std::filesystem::path folder = std::filesystem::path(EPI_SOURCE_DIR) / "tests/kernels";
   EXPECT_TRUE(std::filesystem::exists(folder / "assemble_test.cpp"));
 }
 
-constexpr std::array<OpTest, 20> kOpTests{{
+constexpr std::array<OpTest, 6> kOpTests{{
     {"assemble", check_assemble},
+    {"value_loss", check_value_loss},
+    {"combine", check_combine},
+    {"convert", check_convert},
+    {"sum_squares", check_sum_squares},
+    {"update", check_update},
+}};
+
+constexpr std::array<ActivationOpTest, 14> kActivationOpTests{{
     {"embed", check_embed},
     {"embed_grad", check_embed_grad},
     {"linear", check_linear},
@@ -47,21 +60,48 @@ constexpr std::array<OpTest, 20> kOpTests{{
     {"activate", check_activate},
     {"activate_grad", check_activate_grad},
     {"class_loss", check_class_loss},
-    {"value_loss", check_value_loss},
-    {"combine", check_combine},
-    {"convert", check_convert},
-    {"sum_squares", check_sum_squares},
-    {"update", check_update},
 }};
 
+const auto kName = [](const auto& test) { return test.param.op; };
+
 class EveryOp : public testing::TestWithParam<OpTest> {};
+class EveryActivationOp : public testing::TestWithParam<ActivationOpTest> {};
+class EveryBf16Op : public testing::TestWithParam<ActivationOpTest> {};
 
 TEST_P(EveryOp, any_size_agrees_with_the_reference) {
   GetParam().check();
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, testing::ValuesIn(kOpTests),
-                         [](const auto& test) { return test.param.op; });
+TEST_P(EveryActivationOp, any_size_in_fp32_agrees_with_the_reference) {
+  GetParam().check(core::DType::f32);
+}
+
+TEST_P(EveryBf16Op, any_size_in_bf16_agrees_with_the_reference) {
+  GetParam().check(core::DType::bf16);
+}
+
+bool takes_bf16() {
+  return ops_with_one_thread().takes(core::DType::bf16);
+}
+
+/// All of them, or none where the back end has no bf16: then the test below says so, once.
+std::vector<ActivationOpTest> bf16_tests() {
+  if (!takes_bf16()) return {};
+  return {kActivationOpTests.begin(), kActivationOpTests.end()};
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, testing::ValuesIn(kOpTests), kName);
+INSTANTIATE_TEST_SUITE_P(Ops, EveryActivationOp, testing::ValuesIn(kActivationOpTests), kName);
+INSTANTIATE_TEST_SUITE_P(Ops, EveryBf16Op, testing::ValuesIn(bf16_tests()), kName);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EveryBf16Op);
+
+TEST(OpTable, back_end_takes_bf16_too) {
+  if (!takes_bf16()) {
+    GTEST_SKIP() << "NO OP IS TESTED IN BF16: " << ops_with_one_thread().description()
+                 << " has no products of bf16 (AVX512-BF16, AMX)";
+  }
+  EXPECT_TRUE(ops_with_three_threads().takes(core::DType::bf16));
+}
 
 TEST(OpTable, compared_with_the_header_has_every_op) {
   const std::string header =
@@ -75,6 +115,7 @@ TEST(OpTable, compared_with_the_header_has_every_op) {
   }
   std::set<std::string> tested;
   for (const OpTest& test : kOpTests) tested.insert(test.op);
+  for (const ActivationOpTest& test : kActivationOpTests) tested.insert(test.op);
   EXPECT_EQ(declared, tested);
 }
 

@@ -19,7 +19,8 @@ double gelu_tanh_inner(double x) {
   return kSqrt2OverPi * (x + kCubic * x * x * x);
 }
 
-/// The nearest value with eight significant bits, ties to even: the definition of bfloat16.
+}  // namespace
+
 double round_to_bf16(double value) {
   if (value == 0.0 || !std::isfinite(value)) return value;
   constexpr int kSmallestNormal = -126;
@@ -27,8 +28,6 @@ double round_to_bf16(double value) {
   const double unit = std::ldexp(1.0, exponent - 7);
   return std::nearbyint(value / unit) * unit;
 }
-
-}  // namespace
 
 double activation(Activation kind, double x) {
   switch (kind) {

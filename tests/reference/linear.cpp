@@ -1,4 +1,7 @@
 // Matrix products with bias and epilogue, in double.
+#include <vector>
+
+#include "reference/expect_close.hpp"
 #include "reference/reference.hpp"
 
 namespace epi::reference {
@@ -50,6 +53,8 @@ void linear_grad_weight(const kernels::LinearGradWeightArgs& args) {
   const std::int64_t outputs = args.dy.shape(1);
   const std::int64_t inputs = args.x.shape(1);
   const bool add = args.write == kernels::Write::add;
+  std::vector<double> x = as_doubles(args.x);
+  for (double& value : x) value = activation(args.activation, value);
   for (std::int64_t n = 0; n < outputs; ++n) {
     double column = 0.0;
     for (std::int64_t m = 0; m < rows; ++m) column += args.dy.as<double>()[m * outputs + n];
@@ -60,7 +65,7 @@ void linear_grad_weight(const kernels::LinearGradWeightArgs& args) {
     for (std::int64_t k = 0; k < inputs; ++k) {
       double sum = 0.0;
       for (std::int64_t m = 0; m < rows; ++m) {
-        sum += args.dy.as<double>()[m * outputs + n] * args.x.as<double>()[m * inputs + k];
+        sum += args.dy.as<double>()[m * outputs + n] * x[static_cast<std::size_t>(m * inputs + k)];
       }
       double& dw = args.dw.as<double>()[n * inputs + k];
       dw = (add ? dw : 0.0) + sum;

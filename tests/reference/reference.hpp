@@ -1,7 +1,8 @@
 // The plainest correct code of every op, in double: the truth that back ends are tested against.
 //
 // A reference op takes the same arguments as its op in kernels/ops.hpp with every f32 operand in
-// f64. Integers, weights of the state and contracts (`=`, `+=`, absent operands) are the same. The
+// f64, activations in bf16 too. Integers, weights of the state and contracts (`=`, `+=`, absent
+// operands) are the same. The
 // gradients here are themselves checked by finite differences (tests/kernels/reference_test).
 #pragma once
 
@@ -19,6 +20,10 @@ namespace epi::reference {
 /// The activation at x, and its derivative.
 [[nodiscard]] double activation(kernels::Activation kind, double x);
 [[nodiscard]] double activation_slope(kernels::Activation kind, double x);
+
+/// The nearest value with eight significant bits, ties to even: the definition of bfloat16.
+/// Beyond the largest one it is 2^128, which is infinite as a float.
+[[nodiscard]] double round_to_bf16(double value);
 
 void embed(const kernels::EmbedArgs& args);
 void embed_grad(const kernels::EmbedGradArgs& args);
