@@ -31,7 +31,8 @@ EPI_INLINE Vec store_kept(Bf16* to, Vec value, std::int64_t lanes) {
   return widen(half);
 }
 
-/// As `walk`, with the dropout factors of elements `first` on: step(h, lanes, factors).
+/// As `walk_chains`, with the dropout factors of elements `first` on: step(h, lanes, chain,
+/// factors).
 template <class Step>
 EPI_INLINE void walk_dropped(const DropoutKey& key, std::int64_t first, std::int64_t hidden,
                              const Step& step) {
@@ -40,8 +41,8 @@ EPI_INLINE void walk_dropped(const DropoutKey& key, std::int64_t first, std::int
   for (std::int64_t h = 0; h < hidden; h += kFactors) {
     const std::int64_t count = hidden - h < kFactors ? hidden - h : kFactors;
     dropout_factors(key, first + h, count, factors);
-    walk(count, [&](std::int64_t i, std::int64_t lanes)
-                    EPI_STEP { step(h + i, lanes, load_some(factors + i, lanes)); });
+    walk_chains(count, [&](std::int64_t i, std::int64_t lanes, std::int64_t chain)
+                           EPI_STEP { step(h + i, lanes, chain, load_some(factors + i, lanes)); });
   }
 }
 
@@ -91,12 +92,12 @@ void sum_entries(const RowSum<T>& job) {
 /// 1 / sqrt(variance + epsilon); the second pass keeps digits where the mean is large.
 template <class T>
 float inverse_deviation(const T* row, float mean, float epsilon, std::int64_t hidden) {
-  Vec squares{};
-  walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
+  Vec squares[kChains] = {};
+  walk_chains(hidden, [&](std::int64_t h, std::int64_t lanes, std::int64_t chain) EPI_STEP {
     const Vec offset = load_some(row + h, lanes, mean) - mean;
-    squares += offset * offset;
+    squares[chain] += offset * offset;
   });
-  return 1.0F / __builtin_sqrtf(sum(squares) / static_cast<float>(hidden) + epsilon);
+  return 1.0F / __builtin_sqrtf(sum_chains(squares) / static_cast<float>(hidden) + epsilon);
 }
 
 /// Row n of sum = residual + dropout(x); returns its mean.
@@ -106,27 +107,27 @@ float sum_and_mean(const NormRows<T>& job, std::int64_t n) {
   const T* x = job.x + at;
   const T* residual = job.residual == nullptr ? nullptr : job.residual + at;
   T* to = job.sum + at;
-  Vec total{};
-  const auto keep = [&](std::int64_t h, std::int64_t lanes, Vec value)
-                        EPI_STEP { total += store_kept(to + h, value, lanes); };
-  const auto add_residual = [&](std::int64_t h, std::int64_t lanes, Vec value) EPI_STEP {
-    keep(h, lanes, value + load_some(residual + h, lanes));
-  };
+  Vec total[kChains] = {};
+  const auto keep = [&](std::int64_t h, std::int64_t lanes, std::int64_t chain, Vec value)
+                        EPI_STEP { total[chain] += store_kept(to + h, value, lanes); };
+  const auto add_residual =
+      [&](std::int64_t h, std::int64_t lanes, std::int64_t chain, Vec value)
+          EPI_STEP { keep(h, lanes, chain, value + load_some(residual + h, lanes)); };
   const auto dropped = [&](const auto& next) EPI_STEP {
     walk_dropped(job.key, job.first + at, job.hidden,
-                 [&](std::int64_t h, std::int64_t lanes, Vec factor)
-                     EPI_STEP { next(h, lanes, load_some(x + h, lanes) * factor); });
+                 [&](std::int64_t h, std::int64_t lanes, std::int64_t chain, Vec factor)
+                     EPI_STEP { next(h, lanes, chain, load_some(x + h, lanes) * factor); });
   };
   const auto plain = [&](const auto& next) EPI_STEP {
-    walk(job.hidden, [&](std::int64_t h, std::int64_t lanes)
-                         EPI_STEP { next(h, lanes, load_some(x + h, lanes)); });
+    walk_chains(job.hidden, [&](std::int64_t h, std::int64_t lanes, std::int64_t chain)
+                                EPI_STEP { next(h, lanes, chain, load_some(x + h, lanes)); });
   };
   if (job.key.probability > 0.0F) {
     residual == nullptr ? dropped(keep) : dropped(add_residual);
   } else {
     residual == nullptr ? plain(keep) : plain(add_residual);
   }
-  return sum(total) / static_cast<float>(job.hidden);
+  return sum_chains(total) / static_cast<float>(job.hidden);
 }
 
 template <class T>
@@ -198,7 +199,7 @@ EPI_INLINE void gradient_row(const NormGradRows<Sum, Dout, Dsum>& job, std::int6
     walk(job.hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP { dsum(h, lanes); });
   } else {
     walk_dropped(job.key, job.first + at, job.hidden,
-                 [&](std::int64_t h, std::int64_t lanes, Vec factor)
+                 [&](std::int64_t h, std::int64_t lanes, std::int64_t, Vec factor)
                      EPI_STEP { store_some(job.dx + at + h, dsum(h, lanes) * factor, lanes); });
   }
 }
@@ -220,16 +221,33 @@ void gradient(const NormGradRows<Sum, Dout, Dsum>& job) {
   }
 }
 
-/// to = the sum of the table rows of a token; returns its mean.
-float sum_rows(const float* const* rows, std::int64_t count, std::int64_t hidden, float* to) {
-  Vec mean{};
-  walk(hidden, [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
-    Vec total = load_some(rows[0] + h, lanes);
-    for (std::int64_t i = 1; i < count; ++i) total += load_some(rows[i] + h, lanes);
+/// to = the sum of `count` table rows; returns its mean.
+template <std::int64_t count>
+float sum_some_rows(const float* const* rows, std::int64_t hidden, float* to) {
+  const float* row[std::uint64_t{count}];
+  for (std::int64_t i = 0; i < count; ++i) row[i] = rows[i];
+  Vec mean[kChains] = {};
+  walk_chains(hidden, [&](std::int64_t h, std::int64_t lanes, std::int64_t chain) EPI_STEP {
+    Vec total = load_some(row[0] + h, lanes);
+    for (std::int64_t i = 1; i < count; ++i) total += load_some(row[i] + h, lanes);
     store_some(to + h, total, lanes);
-    mean += total;
+    mean[chain] += total;
   });
-  return sum(mean) / static_cast<float>(hidden);
+  return sum_chains(mean) / static_cast<float>(hidden);
+}
+
+/// Likewise; count is 1..4 (kMaxEmbedTables).
+float sum_rows(const float* const* rows, std::int64_t count, std::int64_t hidden, float* to) {
+  switch (count) {
+    case 1:
+      return sum_some_rows<1>(rows, hidden, to);
+    case 2:
+      return sum_some_rows<2>(rows, hidden, to);
+    case 3:
+      return sum_some_rows<3>(rows, hidden, to);
+    default:
+      return sum_some_rows<4>(rows, hidden, to);
+  }
 }
 
 template <class T>
@@ -242,7 +260,7 @@ void embed(const EmbedRow<T>& job) {
   };
   if (job.key.probability > 0.0F) {
     walk_dropped(job.key, job.first, job.hidden,
-                 [&](std::int64_t h, std::int64_t lanes, Vec factor)
+                 [&](std::int64_t h, std::int64_t lanes, std::int64_t, Vec factor)
                      EPI_STEP { store_some(job.out + h, normal(h, lanes) * factor, lanes); });
   } else {
     walk(job.hidden, [&](std::int64_t h, std::int64_t lanes)
@@ -274,7 +292,7 @@ void embed_gradient(const EmbedGradRow<T>& job) {
   sum_rows(job.rows, job.count, job.hidden, job.sum);
   if (job.key.probability <= 0.0F) return gradient(norm_part(job, job.dout));
   walk_dropped(job.key, job.first, job.hidden,
-               [&](std::int64_t h, std::int64_t lanes, Vec factor) EPI_STEP {
+               [&](std::int64_t h, std::int64_t lanes, std::int64_t, Vec factor) EPI_STEP {
                  store_some(job.dsum + h, load_some(job.dout + h, lanes) * factor, lanes);
                });
   gradient(norm_part<float>(job, job.dsum));

@@ -47,7 +47,7 @@ struct NormGradRows {
   std::int64_t first;
 };
 
-/// One token: out = dropout(LayerNorm(the sum of `count` >= 1 table rows)).
+/// One token: out = dropout(LayerNorm(the sum of `count` = 1..4 table rows)).
 template <class T>
 struct EmbedRow {
   const float* const* rows;

@@ -98,28 +98,26 @@ EPI_INLINE float largest(Vec v) {
   return v[0] > v[1] ? v[0] : v[1];
 }
 
-/// e^x within 2 ulp; 0 below -87.33 (no subnormal results), inf above 88.73; NaN stays NaN.
+/// e^x within 2 ulp; 0 below -87.33 (no subnormal results), inf above 88.72; NaN stays NaN.
 EPI_INLINE Vec exp(Vec x) {
   constexpr float kLowest = -87.3365F;
-  constexpr float kHighest = 88.8F;
-  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to the nearest integer
-  const IVec tiny = x < splat(kLowest);
-  Vec clipped = select(tiny, splat(kLowest), x);
-  clipped = select(clipped > splat(kHighest), splat(kHighest), clipped);
-  const Vec shifted = clipped * 1.44269504F + kRound;
+  constexpr float kHighest = 88.7228317F;  // the last one whose result is finite
+  constexpr float kRound = 12582912.0F;    // 1.5 * 2^23: adding it rounds to the nearest integer
+  const Vec shifted = x * 1.44269504F + kRound;
   const Vec n = shifted - kRound;
-  const Vec r = (clipped - n * 0.693359375F) + n * 2.12194440e-4F;  // ln 2 in two parts
+  const Vec r = (x - n * 0.693359375F) + n * 2.12194440e-4F;  // ln 2 in two parts
   // relative error 3.1e-9 on |r| <= ln(2) / 2
   Vec q = r * 1.381446258e-03F + 8.368780836e-03F;
   q = q * r + 4.166839272e-02F;
   q = q * r + 1.666651964e-01F;
   q = q * r + 4.999999404e-01F;
   const Vec e = (q * r * r + r) + 1.0F;
-  // 2^n in two factors, since 2^128 alone would overflow; the integer lies in the low bits.
-  const IVec whole = as_bits(shifted) - 0x4b400000;
-  const IVec half = whole >> 1;
-  const Vec scaled = e * as_float((half + 127) << 23) * as_float((whole - half + 127) << 23);
-  return select(tiny, Vec{}, scaled);
+  // Times 2^n by adding n to the exponent: n lies in the low bits of `shifted`, and the shift drops
+  // the others. Within the limits no exponent overflows, 2^128 times less than 1 included.
+  const UVec scaled = reinterpret_cast<UVec>(e) + (reinterpret_cast<UVec>(shifted) << 23);
+  const Vec high = x + __builtin_inff();  // inf, or NaN
+  const Vec result = select(x <= splat(kHighest), reinterpret_cast<Vec>(scaled), high);
+  return select(x < splat(kLowest), Vec{}, result);
 }
 
 /// tanh x within 3 ulp; NaN stays NaN.

@@ -10,8 +10,23 @@ namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 using HVec = std::uint16_t [[gnu::vector_size(32)]];       ///< sixteen bfloat16
 using AnyHVec [[gnu::aligned(2), gnu::may_alias]] = HVec;  ///< anywhere in memory
 
+/// One permutation that puts each half above sixteen zeros, where there is one: GCC 12 makes five
+/// instructions of the plain form.
 EPI_INLINE Vec widen(HVec half) {
+#if defined(__AVX512BW__) && !defined(__clang__)
+  using Words = short [[gnu::vector_size(64)]];
+  constexpr Words kPlaces{0, 0, 1, 1, 2,  2,  3,  3,  4,  4,  5,  5,  6,  6,  7,  7,
+                          8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15};
+  constexpr std::uint32_t kOddPlaces = 0xaaaaaaaaU;
+  const HVec none{};
+  const auto lower = reinterpret_cast<Words>(
+      __builtin_shufflevector(half, none, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, -1,
+                              -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
+  return reinterpret_cast<Vec>(
+      __builtin_ia32_permvarhi512_mask(lower, kPlaces, Words{}, kOddPlaces));
+#else
   return reinterpret_cast<Vec>(__builtin_convertvector(half, UVec) << 16);
+#endif
 }
 
 /// Rounds to nearest, ties to even, as core::to_bf16; NaN stays NaN. One instruction where there is
