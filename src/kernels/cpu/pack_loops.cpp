@@ -55,7 +55,15 @@ template <class Transform>
 void rows_into(const float* from, std::int64_t stride, std::int64_t k, std::int64_t cols,
                float* to) {
   const std::int64_t depth = (k + 15) / 16 * 16;
-  for (std::int64_t i = 0; i < depth; ++i) {
+  std::int64_t i = 0;
+  if (cols == kBlock) {
+    for (; i < k; ++i) {
+      for (std::int64_t j = 0; j < kBlock; j += kLanes) {
+        store(to + i * kBlock + j, Transform::value(load(from + i * stride + j)));
+      }
+    }
+  }
+  for (; i < depth; ++i) {
     for (std::int64_t j = 0; j < kBlock; j += kLanes) {
       Vec value{};
       if (i < k && j < cols) {
@@ -66,11 +74,33 @@ void rows_into(const float* from, std::int64_t stride, std::int64_t k, std::int6
   }
 }
 
+/// All 64 columns of rows i and i + 1: no branches, so that the processor overlaps them.
+template <class Transform, class From>
+EPI_INLINE void whole_pair(const From* low, const From* high, float* to) {
+  HVec first[kBlock / kLanes];
+  HVec second[kBlock / kLanes];
+  for (std::int64_t v = 0; v < kBlock / kLanes; ++v) {
+    first[v] = halves(values_some<Transform>(low + v * kLanes, kLanes));
+  }
+  for (std::int64_t v = 0; v < kBlock / kLanes; ++v) {
+    second[v] = halves(values_some<Transform>(high + v * kLanes, kLanes));
+  }
+  for (std::int64_t v = 0; v < kBlock / kLanes; ++v) {
+    store(to + v * kLanes, interleave(first[v], second[v]));
+  }
+}
+
 template <class Transform, class From>
 void rows_into(const From* from, std::int64_t stride, std::int64_t k, std::int64_t cols, Bf16* to) {
   const std::int64_t depth = (k + 31) / 32 * 32;
   auto* pairs = reinterpret_cast<float*>(to);
-  for (std::int64_t i = 0; i < depth; i += 2) {
+  std::int64_t i = 0;
+  if (cols == kBlock) {
+    for (; i + 1 < k; i += 2) {
+      whole_pair<Transform>(from + i * stride, from + (i + 1) * stride, pairs + i / 2 * kBlock);
+    }
+  }
+  for (; i < depth; i += 2) {
     for (std::int64_t j = 0; j < kBlock; j += kLanes) {
       HVec low{};
       HVec high{};
