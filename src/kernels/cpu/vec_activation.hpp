@@ -8,6 +8,17 @@
 
 namespace epi::kernels::cpu::EPI_ISA_NAMESPACE {
 
+/// 1 / x within 2 ulp for x from 1 to 2^120: a third of the time of a division where there is an
+/// estimate of 14 bits to refine.
+EPI_INLINE Vec reciprocal(Vec x) {
+#if defined(__AVX512F__) && !defined(__clang__)
+  const Vec estimate = __builtin_ia32_rcp14ps512_mask(x, Vec{}, 0xffff);
+  return estimate * (2.0F - x * estimate);
+#else
+  return 1.0F / x;
+#endif
+}
+
 struct AsIs {
   EPI_INLINE Vec value(Vec x) { return x; }
 };
@@ -24,9 +35,12 @@ struct Gelu {
 struct GeluTanh {
   static constexpr float kScale = 0.7978845608F;
   static constexpr float kCube = 0.044715F;
-  /// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)): one exponential, exact at both ends.
+  /// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)): one exponential, exact at both ends. Beyond e^80 the
+  /// gate is 0 to any activation; NaN stays NaN.
   EPI_INLINE Vec gate(Vec x) {
-    return 1.0F / (1.0F + exp(-(x * (x * x * (2.0F * kScale * kCube) + 2.0F * kScale))));
+    const Vec minus_twice_u = x * (x * x * (-2.0F * kScale * kCube) - 2.0F * kScale);
+    const Vec limited = select(minus_twice_u > splat(80.0F), splat(80.0F), minus_twice_u);
+    return reciprocal(1.0F + exp(limited));
   }
   EPI_INLINE Vec value(Vec x) { return x * gate(x); }
   /// With g = gate(x): g + x g (1 - g) 2 u'(x).
