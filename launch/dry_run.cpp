@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 
+#include "train/memory_plan.hpp"
+#include "train/precision.hpp"
 #include "train/run_data.hpp"
-#include "train/training_step.hpp"
 
 namespace epi::launch {
 namespace {
@@ -16,8 +19,14 @@ std::int64_t bases_of(const data::Manifest& manifest) {
   return bases;
 }
 
-double mib(double bytes) {
-  return bytes / (1024.0 * 1024.0);
+double mib(std::size_t bytes) {
+  return static_cast<double>(bytes) / (1024.0 * 1024.0);
+}
+
+std::size_t bytes_of(const data::Manifest& manifest) {
+  std::size_t bytes = 0;
+  for (const data::Shard& shard : manifest.shards) bytes += static_cast<std::size_t>(shard.bytes);
+  return bytes;
 }
 
 std::string store_line(const std::string& folder, const data::Manifest& manifest) {
@@ -51,29 +60,62 @@ std::string steps_line(const train::RunConfig& config, std::int64_t samples_per_
       config.train.micro_batch, ranks, samples / static_cast<double>(samples_per_epoch));
 }
 
+std::string memory_line(const train::MemoryPlan& plan) {
+  return fmt::format(
+      "memory: {:.1f} MiB per rank, of which {:.1f} MiB are the store's pages, once "
+      "per node",
+      mib(plan.total()), mib(plan.store));
+}
+
+/// "activations (bf16, all kept)": what the two switches make of them.
+std::string activations_text(const model::Execution& execution) {
+  return fmt::format(
+      "{}, {}", execution.activations == core::DType::bf16 ? "bf16" : "fp32",
+      execution.recompute == model::Recompute::layer ? "layers recomputed" : "all kept");
+}
+
+std::string parts_line(const train::MemoryPlan& plan, const model::Execution& execution) {
+  const train::StepMemory& t = plan.tensors;
+  return fmt::format(
+      "memory by part, MiB: parameters {:.1f}, gradients {:.1f}, moments {:.1f}, activations ({}) "
+      "{:.1f}, scratch {:.1f}, batches {:.1f}, store {:.1f}, program {:.1f}",
+      mib(t.parameters), mib(t.gradients), mib(t.moments), activations_text(execution),
+      mib(t.activations), mib(plan.scratch), mib(t.batches), mib(plan.store), mib(plan.program));
+}
+
 }  // namespace
 
 std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
                                  dist::Communicator& world) {
-  train::check_ranks(config, world.size());
-  const train::RunData run = train::open_run_data(config, world);
-  const data::Manifest& manifest = run.store.manifest();
-
+  std::optional<train::RunData> run;
+  std::unique_ptr<kernels::Ops> ops;
+  dist::agree(world, [&] {
+    train::check_ranks(config, world.size());
+    run.emplace(train::open_run_data(config, world));
+    ops = kernels::make_cpu_ops(threads);
+  });
+  const train::PrecisionChoice precision =
+      train::choose_precision(config.train.precision, *ops, world);
+  const model::Execution execution{precision.activations, config.train.recompute};
+  train::MemoryPlan memory;
   model::ModelConfig model = config.model;
-  model.num_states = run.corpus.num_states;
-  model.check();
-  const std::unique_ptr<kernels::Ops> ops = kernels::make_cpu_ops(threads);
-  core::Stream stream(ops->device());
-  const train::TrainingStep step({config, model, run.corpus, *run.order, *ops, world, stream});
-
-  const std::int64_t samples = run.order->epoch_size();
-  return {store_line(config.store, manifest),
-          windows_line(config, run),
+  dist::agree(world, [&] {
+    model.num_states = run->corpus.num_states;
+    model.check();
+    core::Stream stream(ops->device());
+    memory = train::plan_memory(
+        {config, model, run->corpus, *run->order, *ops, world, stream, execution},
+        bytes_of(run->store.manifest()));
+  });
+  const std::int64_t samples = run->order->epoch_size();
+  return {store_line(config.store, run->store.manifest()),
+          windows_line(config, *run),
           fmt::format("epoch: {} samples, {} tokens", samples, samples * config.tokens.length),
-          model_line(model, step.table().num_parameters()),
+          model_line(model, memory.num_parameters),
           steps_line(config, samples, world.size()),
-          fmt::format("memory: {:.1f} MiB per rank, and the store's pages once per node",
-                      mib(static_cast<double>(step.bytes()))),
+          memory_line(memory),
+          parts_line(memory, execution),
+          "precision: " + precision.line,
           fmt::format("kernels: {}; ranks: {}", ops->description(), world.description())};
 }
 

@@ -11,8 +11,8 @@
 namespace epi::launch {
 
 /// One line each, without line feeds; `threads` is what this rank computes with. Allocates what
-/// training allocates, so that the memory is counted and not guessed. Throws as pretrain would
-/// before its first step.
+/// training allocates, so that the memory is counted and not guessed. Collective; throws as
+/// pretrain would before its first step.
 [[nodiscard]] std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
                                                dist::Communicator& world);
 

@@ -22,8 +22,18 @@ struct Options {
   std::optional<std::int64_t> step;
   std::int64_t windows = 0;
   int threads = 0;
+  std::string precision;
   bool json = false;
 };
+
+/// Nothing for an option that was not given; CLI11 has checked the others.
+std::optional<train::Precision> precision_of(const std::string& name) {
+  for (const auto precision :
+       {train::Precision::automatic, train::Precision::fp32, train::Precision::bf16}) {
+    if (name == train::name_of(precision)) return precision;
+  }
+  return std::nullopt;
+}
 
 int evaluate(const Options& options, Session& session) {
   train::EvaluateOptions request;
@@ -35,6 +45,7 @@ int evaluate(const Options& options, Session& session) {
   request.step = options.step;
   request.windows = options.windows;
   request.threads = options.threads;
+  request.precision = precision_of(options.precision);
   dist::Communicator& world = session.world();
   const train::EvaluationReport report = train::evaluate(request, world, session.log());
   if (session.speaks()) {
@@ -66,6 +77,9 @@ void add_evaluate(CLI::App& app, Verb& chosen) {
   verb->add_option("--threads", options->threads, "Per rank; 0: as many as the process may use")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  verb->add_option("--precision", options->precision,
+                   "auto, fp32 or bf16; default: train.precision of the run")
+      ->check(CLI::IsMember({"auto", "fp32", "bf16"}));
   verb->add_flag("--json", options->json, "Print JSON");
   verb->callback([options, &chosen] {
     chosen = [options](Session& session) { return evaluate(*options, session); };

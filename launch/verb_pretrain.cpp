@@ -23,6 +23,8 @@ struct Options {
   std::string out;
   std::vector<std::string> set;
   std::string repeats;
+  std::string precision;
+  std::string recompute;
   bool print_config = false;
   bool dry_run = false;
   bool quiet = false;
@@ -33,6 +35,8 @@ train::RunConfig read_config(const Options& options) {
   core::Config config = core::Config::from_file(options.config);
   for (const std::string& assignment : options.set) config.set(assignment);
   if (!options.repeats.empty()) config.set("mask.repeats=" + options.repeats);
+  if (!options.precision.empty()) config.set("train.precision=" + options.precision);
+  if (!options.recompute.empty()) config.set("train.recompute=" + options.recompute);
   return train::read_run_config(config);
 }
 
@@ -54,7 +58,7 @@ int pretrain(const Options& options, Session& session) {
   });
   if (options.dry_run) {
     const int threads = train::threads_per_rank(config->train.threads, world);
-    dist::agree(world, [&] { plan = plan_of(*config, threads, world); });
+    plan = plan_of(*config, threads, world);
   }
   if (!options.trains()) {
     if (session.speaks()) print(config->resolved, plan);
@@ -79,6 +83,10 @@ void add_pretrain(CLI::App& app, Verb& chosen) {
   verb->add_option("--repeats", options->repeats,
                    "DNA targets in soft-masked repeats: keep, downweight or exclude; sets "
                    "mask.repeats");
+  verb->add_option("--precision", options->precision,
+                   "Of activations and products: auto, fp32 or bf16; sets train.precision");
+  verb->add_option("--recompute", options->recompute,
+                   "Less memory, more time: none or layer; sets train.recompute");
   verb->add_flag("--print-config", options->print_config,
                  "Print the configuration with all defaults and stop");
   verb->add_flag("--dry-run", options->dry_run,

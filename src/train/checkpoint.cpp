@@ -142,6 +142,8 @@ Json manifest_of(const CheckpointNote& note, const model::ParameterTable& table)
           {"samples", note.samples},
           {"seed", note.seed},
           {"world_size", note.world_size},
+          {"precision", note.precision},
+          {"instruction_set", note.instruction_set},
           {"store", note.store_fingerprint},
           {"mathematics", identity},
           {"config", note.config},
@@ -186,6 +188,13 @@ CheckpointNote note_from(const Json& manifest, const std::string& file) {
   note.samples = json_value<std::int64_t>(manifest, "samples", file);
   note.seed = json_value<std::uint64_t>(manifest, "seed", file);
   note.world_size = json_value<int>(manifest, "world_size", file);
+  note.precision = "fp32";  // of programs that knew no other
+  if (manifest.contains("precision")) {
+    note.precision = json_value<std::string>(manifest, "precision", file);
+  }
+  if (manifest.contains("instruction_set")) {
+    note.instruction_set = json_value<std::string>(manifest, "instruction_set", file);
+  }
   note.store_fingerprint = json_value<std::string>(manifest, "store", file);
   note.config = json_value<std::string>(manifest, "config", file);
   const Json mathematics = json_value<Json>(manifest, "mathematics", file);

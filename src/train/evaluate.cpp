@@ -76,6 +76,7 @@ class Evaluation {
   std::vector<std::int32_t> train_cells_;
   int threads_ = 1;  // of this rank
   std::unique_ptr<kernels::Ops> ops_;
+  PrecisionChoice precision_;
   core::Stream stream_{core::kCpu};
   std::unique_ptr<model::MaskedModel> model_;
   core::Tensor parameters_;
@@ -92,13 +93,17 @@ EvaluationReport Evaluation::go() {
   threads_ = threads_per_rank(options_.threads, world_);
   dist::agree(world_, [&] {
     open(step);
-    load_model();
+    ops_ = kernels::make_cpu_ops(threads_);
   });
+  precision_ =
+      choose_precision(options_.precision.value_or(config_.train.precision), *ops_, world_);
+  dist::agree(world_, [&] { load_model(); });
   fit_dna();
   fit_states();
   EvaluationReport report{.checkpoint = checkpoint_->path.string(),
                           .step = checkpoint_->note.progress.step,
                           .other_store = other_store_,
+                          .precision = precision_.name,
                           .split = options_.split,
                           .num_states = corpus_.num_states,
                           .populations = {}};
@@ -140,8 +145,9 @@ void Evaluation::open(std::int64_t step) {
 void Evaluation::load_model() {
   model::ModelConfig model = config_.model;
   model.num_states = corpus_.num_states;
-  ops_ = kernels::make_cpu_ops(threads_);
-  model_ = std::make_unique<model::MaskedModel>(model, batch_shape(config_, corpus_.bin_bp), *ops_);
+  model_ =
+      std::make_unique<model::MaskedModel>(model, batch_shape(config_, corpus_.bin_bp), *ops_,
+                                           model::Execution{.activations = precision_.activations});
   parameters_ = core::Tensor(core::DType::f32, {model_->table().block_size()});
   read_parameters(*checkpoint_, model_->table(), parameters_);
 }

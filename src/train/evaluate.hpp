@@ -14,6 +14,7 @@
 #include "data/store.hpp"
 #include "dist/communicator.hpp"
 #include "train/dna_baselines.hpp"
+#include "train/precision.hpp"
 #include "train/state_baselines.hpp"
 
 namespace epi::train {
@@ -24,9 +25,10 @@ struct EvaluateOptions {
   bool other_store = false;  ///< `store` is meant to be another one than that of the training
   std::optional<std::filesystem::path> state_map{};  ///< its states to those of the training
   data::Split split = data::Split::valid;
-  std::optional<std::int64_t> step{};  ///< default: the newest valid checkpoint
-  std::int64_t windows = 0;            ///< windows x cell types per population; 0: as configured
-  int threads = 0;                     ///< per rank; 0: see threads_per_rank
+  std::optional<std::int64_t> step{};    ///< default: the newest valid checkpoint
+  std::int64_t windows = 0;              ///< windows x cell types per population; 0: as configured
+  int threads = 0;                       ///< per rank; 0: see threads_per_rank
+  std::optional<Precision> precision{};  ///< default: train.precision of the run
 };
 
 /// Sums over hidden tokens; divide by `targets` or `hidden_bases`.
@@ -71,6 +73,7 @@ struct EvaluationReport {
   std::string checkpoint;
   std::int64_t step = 0;
   std::string other_store;  ///< path and fingerprint, when it is not the store of the training
+  std::string precision;    ///< "fp32" or "bf16": of the forward passes
   data::Split split = data::Split::valid;
   std::int32_t num_states = 0;
   std::vector<Population> populations;

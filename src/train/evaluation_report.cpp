@@ -163,8 +163,8 @@ double StateTally::macro_f1(std::int32_t num_states) const {
 }
 
 std::string to_table(const EvaluationReport& report) {
-  std::string text = fmt::format("{} on the {} split, every target hidden\n", report.checkpoint,
-                                 name_of(report.split));
+  std::string text = fmt::format("{} on the {} split, every target hidden, computed in {}\n",
+                                 report.checkpoint, name_of(report.split), report.precision);
   if (!report.other_store.empty()) {
     text += fmt::format(
         "on another store than that of the training: {}\n"
@@ -182,8 +182,10 @@ std::string to_table(const EvaluationReport& report) {
 }
 
 std::string to_json(const EvaluationReport& report) {
-  nlohmann::json json = {
-      {"checkpoint", report.checkpoint}, {"step", report.step}, {"split", name_of(report.split)}};
+  nlohmann::json json = {{"checkpoint", report.checkpoint},
+                         {"step", report.step},
+                         {"precision", report.precision},
+                         {"split", name_of(report.split)}};
   if (!report.other_store.empty()) json["other_store"] = report.other_store;
   for (const Population& population : report.populations) {
     json["populations"].push_back(

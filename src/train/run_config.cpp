@@ -170,6 +170,22 @@ void read_model(Config& config, RunConfig& run) {
   model.vocabulary = run.tokens.vocabulary();
 }
 
+void read_execution(Section& section, TrainConfig& train) {
+  const std::string precision = section.text("precision", name_of(Precision::automatic));
+  bool known = false;
+  for (const auto choice : {Precision::automatic, Precision::fp32, Precision::bf16}) {
+    if (precision != name_of(choice)) continue;
+    train.precision = choice;
+    known = true;
+  }
+  if (!known) section.refuse("precision", precision, "auto, fp32 or bf16");
+  const std::string recompute = section.text("recompute", "none");
+  if (recompute != "none" && recompute != "layer") {
+    section.refuse("recompute", recompute, "none or layer");
+  }
+  train.recompute = recompute == "layer" ? model::Recompute::layer : model::Recompute::none;
+}
+
 void read_train(Config& config, RunConfig& run) {
   Section section(config, "train");
   auto& train = run.train;
@@ -183,6 +199,7 @@ void read_train(Config& config, RunConfig& run) {
   train.seed = static_cast<std::uint64_t>(
       section.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
   train.threads = section.small("threads", 0, 0, 4096);
+  read_execution(section, train);
   train.jitter = section.flag("jitter", true);
   train.reverse_complement = section.flag("reverse_complement", true);
 }

@@ -10,6 +10,7 @@
 #include "core/config.hpp"
 #include "kernels/tokens.hpp"
 #include "model/masked_model.hpp"
+#include "train/precision.hpp"
 #include "train/schedule.hpp"
 
 namespace epi::train {
@@ -27,7 +28,9 @@ struct TrainConfig {
   std::int64_t global_batch = 64;  ///< windows per optimizer step, over all ranks
   std::int64_t micro_batch = 8;    ///< windows per canonical micro-batch; part of the mathematics
   std::uint64_t seed = 1;
-  int threads = 0;  ///< per rank; 0: see threads_per_rank
+  int threads = 0;                                      ///< per rank; 0: see threads_per_rank
+  Precision precision = Precision::automatic;           ///< of activations and products
+  model::Recompute recompute = model::Recompute::none;  ///< memory for time
   bool jitter = true;
   bool reverse_complement = true;
 
@@ -64,7 +67,8 @@ struct RunConfig {
 void check_ranks(const RunConfig& config, int ranks);
 
 /// Keys that change the mathematics with their values, in a fixed order: a run may only be resumed
-/// with equal ones. Number of steps, cadences, threads and the store's path are not among them.
+/// with equal ones. Number of steps, cadences, threads, precision, recomputation and the store's
+/// path are not among them.
 using Identity = std::vector<std::pair<std::string, std::string>>;
 /// What a checkpoint remembers of its configuration.
 [[nodiscard]] Identity identity_of(const RunConfig& config);

@@ -42,6 +42,7 @@ class Run {
 
  private:
   void build();
+  void warn_of_other_bits() const;
   void open_folder();
   void take_up();
   void open_metrics();
@@ -77,6 +78,7 @@ class Run {
   model::ModelConfig model_;
   int threads_ = 1;  // of this rank
   std::unique_ptr<kernels::Ops> ops_;
+  PrecisionChoice precision_;
   std::optional<core::Stream> stream_;
   std::optional<TrainingStep> step_;
   std::optional<Validator> validator_;
@@ -94,9 +96,11 @@ RunResult Run::go() {
   dist::agree(world_, [&] {
     check_ranks(config_, world_.size());
     data_.emplace(open_run_data(config_, world_));
-    build();
+    ops_ = kernels::make_cpu_ops(threads_);
   });
   check_alike();
+  precision_ = choose_precision(config_.train.precision, *ops_, world_);
+  dist::agree(world_, [&] { build(); });
   dist::agree(world_, [&] {
     if (writer()) open_folder();
   });
@@ -114,9 +118,15 @@ void Run::build() {
   model_ = config_.model;
   model_.num_states = data_->corpus.num_states;
   model_.check();
-  ops_ = kernels::make_cpu_ops(threads_);
   stream_.emplace(ops_->device());
-  step_.emplace(StepSetup{config_, model_, data_->corpus, *data_->order, *ops_, world_, *stream_});
+  step_.emplace(StepSetup{config_,
+                          model_,
+                          data_->corpus,
+                          *data_->order,
+                          *ops_,
+                          world_,
+                          *stream_,
+                          {precision_.activations, config_.train.recompute}});
   if (!data_->valid) return;
   validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, data_->corpus, *ops_,
                                     step_->model(), world_, *stream_});
@@ -191,6 +201,21 @@ void Run::take_up() {
   saved_at_ = progress[1];
 }
 
+// A checkpoint holds the same numbers whatever computed them, so this is no reason to refuse.
+void Run::warn_of_other_bits() const {
+  const CheckpointNote& before = newest_->note;
+  const auto tell = [&](const char* what, const std::string& then, const std::string& now) {
+    if (then.empty() || then == now) return false;
+    warn(
+        "this run computed {} {} and goes on {} {}: its bits will not be those of a run that was "
+        "never interrupted",
+        what, then, what, now);
+    return true;
+  };
+  if (tell("in", before.precision, precision_.name)) return;
+  (void)tell("with", before.instruction_set, precision_.instruction_set);
+}
+
 void Run::open_metrics() {
   metrics_ = std::make_unique<MetricsLog>(folder_.metrics(), folder_.events(), step());
 }
@@ -211,20 +236,26 @@ void Run::announce() {
         newest_->note.world_size, world_.size());
   }
   if (newest_) log_.info("resuming from {}", newest_->path.string());
+  if (newest_) warn_of_other_bits();
+  log_.info("precision {}", precision_.line);
   log_.info("{} parameters, {} windows x cell types an epoch, {} windows a step; {}; {}",
             step_->table().num_parameters(), data_->order->epoch_size(), config_.train.global_batch,
             world_.description(), ops_->description());
-  event("start", {{"program", core::version_text()},
-                  {"build", core::build_text()},
-                  {"store", config_.store},
-                  {"store_fingerprint", data_->store.manifest().digest},
-                  {"ranks", std::int64_t{world_.size()}},
-                  {"world", world_.description()},
-                  {"device", std::string(ops_->description())},
-                  {"parameters", step_->table().num_parameters()},
-                  {"epoch_size", data_->order->epoch_size()},
-                  {"state_bytes", static_cast<std::int64_t>(step_->bytes())},
-                  {"config", config_.resolved}});
+  event("start",
+        {{"program", core::version_text()},
+         {"build", core::build_text()},
+         {"store", config_.store},
+         {"store_fingerprint", data_->store.manifest().digest},
+         {"ranks", std::int64_t{world_.size()}},
+         {"world", world_.description()},
+         {"device", std::string(ops_->description())},
+         {"precision", precision_.name},
+         {"instruction_set", precision_.instruction_set},
+         {"recompute", config_.train.recompute == model::Recompute::layer ? "layer" : "none"},
+         {"parameters", step_->table().num_parameters()},
+         {"epoch_size", data_->order->epoch_size()},
+         {"state_bytes", static_cast<std::int64_t>(step_->memory().total())},
+         {"config", config_.resolved}});
 }
 
 void Run::loop() {
@@ -325,6 +356,8 @@ CheckpointNote Run::note() const {
   note.samples = note.progress.step * config_.train.global_batch;
   note.seed = config_.train.seed;
   note.world_size = world_.size();
+  note.precision = precision_.name;
+  note.instruction_set = precision_.instruction_set;
   note.store_fingerprint = data_->store.manifest().digest;
   note.store_manifest = data::to_json(data_->store.manifest());
   note.config = config_.resolved;
@@ -367,7 +400,7 @@ void Run::finish() {
   result_.skipped = step_->progress().skipped;
   result_.timings = timings;
   result_.tokens_per_s = steps > 0 ? tokens / timings.step_seconds() : 0.0;
-  result_.state_bytes = static_cast<std::int64_t>(step_->bytes());
+  result_.state_bytes = static_cast<std::int64_t>(step_->memory().total());
   result_.peak_bytes = peak;
   if (steps == 0) log_.info("step {} of {}: this run is complete", step(), config_.train.steps);
   if (result_.stopped) {

@@ -87,7 +87,7 @@ struct TrainingStep::State {
 TrainingStep::State::State(const StepSetup& s)
     : setup(s),
       local(s.config.train.micro_batches() / s.world.size()),
-      model(s.model, batch_shape(s.config, s.corpus.bin_bp), s.ops),
+      model(s.model, batch_shape(s.config, s.corpus.bin_bp), s.ops, s.execution),
       parameters(core::DType::f32, {model.table().block_size()}, s.ops.device()),
       moment1(core::DType::f32, {model.table().block_size()}, s.ops.device()),
       moment2(core::DType::f32, {model.table().block_size()}, s.ops.device()),
@@ -283,11 +283,14 @@ Timings& TrainingStep::timings() {
   return state_->timings;
 }
 
-std::size_t TrainingStep::bytes() const {
+StepMemory TrainingStep::memory() const {
   const State& s = *state_;
-  std::size_t sum = 3 * s.parameters.view().bytes() + s.tree.bytes() + s.model.activation_bytes();
-  for (const model::Batch& batch : s.batches) sum += batch.bytes();
-  return sum;
+  StepMemory memory{.parameters = s.parameters.view().bytes(),
+                    .gradients = s.tree.bytes(),
+                    .moments = s.moment1.view().bytes() + s.moment2.view().bytes(),
+                    .activations = s.model.activation_bytes()};
+  for (const model::Batch& batch : s.batches) memory.batches += batch.bytes();
+  return memory;
 }
 
 bool TrainingStep::parameters_finite() {

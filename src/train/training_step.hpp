@@ -53,6 +53,17 @@ struct StepSetup {
   kernels::Ops& ops;
   dist::Communicator& world;
   core::Stream& stream;
+  model::Execution execution{};  ///< activations must be of a type that `ops` takes
+};
+
+/// Bytes of one rank, by what they are for.
+struct StepMemory {
+  std::size_t parameters = 0, gradients = 0, moments = 0;
+  std::size_t activations = 0;  ///< with their gradients
+  std::size_t batches = 0;      ///< of the next step: tokens, states, targets
+  [[nodiscard]] std::size_t total() const {
+    return parameters + gradients + moments + activations + batches;
+  }
 };
 
 /// Micro-batch shape that a configuration and a bin size give.
@@ -81,8 +92,8 @@ class TrainingStep {
   [[nodiscard]] const model::ParameterTable& table() const;
   /// Callers add what they do between steps.
   [[nodiscard]] Timings& timings();
-  /// Bytes of parameters, gradients, moments, batches and activations.
-  [[nodiscard]] std::size_t bytes() const;
+  /// Bytes of everything that this object has allocated.
+  [[nodiscard]] StepMemory memory() const;
   /// Whether all parameters are finite.
   [[nodiscard]] bool parameters_finite();
 

@@ -28,7 +28,7 @@ float tree_sum(std::int64_t first, std::int64_t count, std::int64_t element) {
 std::vector<float> run(std::int64_t leaves, std::int64_t slice) {
   const auto ops = kernels::make_cpu_ops(1);
   core::Stream stream(ops->device());
-  GradientTree tree(leaves, kElements, *ops);
+  GradientTree tree(leaves, core::Tensor(core::DType::f32, {kElements}), *ops);
   for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
     auto* const block = tree.leaf(leaf).as<float>();
     for (std::int64_t i = 0; i < kElements; ++i) block[i] = value(leaf, i);
@@ -60,10 +60,13 @@ TEST(GradientTree_lastLeafInSlices_givesTheSameBits, asInOne) {
 TEST(GradientTree_blocks_growWithTheLogarithm, fromOne) {
   const auto ops = kernels::make_cpu_ops(1);
   const std::size_t block = kElements * sizeof(float);
-  EXPECT_EQ(GradientTree(1, kElements, *ops).bytes(), block);
-  EXPECT_EQ(GradientTree(2, kElements, *ops).bytes(), 2 * block);
-  EXPECT_EQ(GradientTree(8, kElements, *ops).bytes(), 4 * block);
-  EXPECT_EQ(GradientTree(1024, kElements, *ops).bytes(), 11 * block);
+  const auto bytes = [&](std::int64_t leaves) {
+    return GradientTree(leaves, core::Tensor(core::DType::f32, {kElements}), *ops).bytes();
+  };
+  EXPECT_EQ(bytes(1), block);
+  EXPECT_EQ(bytes(2), 2 * block);
+  EXPECT_EQ(bytes(8), 4 * block);
+  EXPECT_EQ(bytes(1024), 11 * block);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <mutex>
 
 #include "core/error.hpp"
@@ -66,6 +67,10 @@ std::string error_of(const RunConfig& config, const fs::path& out) {
   return "";
 }
 
+bool takes_bf16() {
+  return kernels::make_cpu_ops(1)->takes(core::DType::bf16);
+}
+
 TEST_F(Pretrain, FiftySteps_learnWhatTheStoreHolds) {
   RunConfig c = config();
   c.train.steps = 50;
@@ -86,6 +91,7 @@ TEST_F(Pretrain, FiftySteps_learnWhatTheStoreHolds) {
 
 TEST_F(Pretrain, OneTwoAndFourRanks_sameLossesAndWeights) {
   RunConfig c = config();
+  c.train.precision = Precision::fp32;  // the bounds below are those of its rounding
   c.train.steps = 50;
   c.evaluate_every = 25;
   const RunResult one = run_solo(c, run("1"));
@@ -109,6 +115,79 @@ TEST_F(Pretrain, OneTwoAndFourRanks_sameLossesAndWeights) {
     EXPECT_NEAR(result.validation->dna.nll, one.validation->dna.nll,
                 1e-4 * one.validation->dna.nll);
   }
+}
+
+// Sums over ranks differ in their last bits; bf16 makes of that a step of 2^-8 where an activation
+// lies between two of its numbers, here and there.
+TEST_F(Pretrain, TwoRanksInBf16_sameLossesToItsRounding) {
+  if (!takes_bf16()) GTEST_SKIP() << "this processor has no AVX512-BF16";
+  RunConfig c = config();
+  c.train.precision = Precision::bf16;
+  run_solo(c, run("1"));
+  run_on_threads(2, c, run("2"));
+  const std::vector<double> one = metrics_column(run("1"), kLossColumn);
+  const std::vector<double> two = metrics_column(run("2"), kLossColumn);
+  ASSERT_EQ(one.size(), two.size());
+  for (std::size_t i = 0; i < one.size(); ++i) ASSERT_NEAR(two[i], one[i], 2e-3 * one[i]) << i;
+}
+
+TEST_F(Pretrain, Bf16_learnsWhatFp32Learns) {
+  if (!takes_bf16()) GTEST_SKIP() << "this processor has no AVX512-BF16";
+  RunConfig c = config();
+  c.train.steps = 50;
+  c.train.precision = Precision::fp32;
+  const RunResult full = run_solo(c, run("fp32"));
+  c.train.precision = Precision::bf16;
+  const RunResult half = run_solo(c, run("bf16"));
+  EXPECT_NE(full.loss, half.loss);
+  EXPECT_NEAR(half.validation->dna.loss() / full.validation->dna.loss(), 1.0, 0.01);
+  EXPECT_NEAR(half.validation->state.loss() / full.validation->state.loss(), 1.0, 0.01);
+  EXPECT_LT(half.state_bytes, full.state_bytes);
+}
+
+TEST_F(Pretrain, Recomputation_changesNoBitAndTakesLessMemory) {
+  RunConfig c = config();
+  c.train.steps = 6;
+  c.model.layers = 3;
+  const RunResult kept = run_solo(c, run("kept"));
+  c.train.recompute = model::Recompute::layer;
+  const RunResult again = run_solo(c, run("again"));
+  expect_same_files(checkpoint_path(run("kept"), 6), checkpoint_path(run("again"), 6));
+  EXPECT_LT(again.state_bytes, kept.state_bytes);
+}
+
+/// What a run logs, warnings included.
+std::string log_of(const RunConfig& config, const fs::path& out) {
+  std::FILE* const file = std::tmpfile();
+  const auto world = dist::make_solo();
+  const StopRequest stop;
+  pretrain(config, {out}, *world, core::Log(file, 0, core::LogLevel::info), stop);
+  std::string text(static_cast<std::size_t>(std::ftell(file)), ' ');
+  std::rewind(file);
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
+}
+
+TEST_F(Pretrain, OtherPrecision_isResumedWithAWarning) {
+  if (!takes_bf16()) GTEST_SKIP() << "this processor has no AVX512-BF16";
+  RunConfig c = config();
+  c.train.steps = 4;
+  const std::string first = log_of(c, run("a"));
+  EXPECT_NE(first.find("precision bf16: this processor multiplies pairs of it"), std::string::npos)
+      << first;
+  const CheckpointNote note = open_checkpoint(checkpoint_path(run("a"), 4)).note;
+  EXPECT_EQ(note.precision, "bf16");
+  EXPECT_NE(note.instruction_set.find("avx512, "), std::string::npos) << note.instruction_set;
+  c.train.steps = 6;
+  EXPECT_EQ(log_of(c, run("a")).find("its bits"), std::string::npos) << "the same precision";
+  c.train.steps = 8;
+  c.train.precision = Precision::fp32;
+  const std::string other = log_of(c, run("a"));
+  EXPECT_NE(other.find("computed in bf16 and goes on in fp32"), std::string::npos) << other;
+  const std::string events = core::read_text(run("a") / "events.jsonl");
+  EXPECT_NE(events.find("\"precision\":\"bf16\""), std::string::npos) << events;
+  EXPECT_NE(events.find("\"precision\":\"fp32\""), std::string::npos) << events;
 }
 
 TEST_F(Pretrain, Resumed_endsWithTheSameBits) {

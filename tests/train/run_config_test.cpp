@@ -48,6 +48,21 @@ TEST(RunConfig_overrides_reachTheirFields, bySection) {
   EXPECT_EQ(config.masks.state_rate, 0.0F) << "an objective of weight 0 hides nothing";
 }
 
+TEST(RunConfig_execution_isNoPartOfTheMathematics, butIsRead) {
+  const RunConfig plain = read("");
+  EXPECT_EQ(plain.train.precision, Precision::automatic);
+  EXPECT_EQ(plain.train.recompute, model::Recompute::none);
+  EXPECT_NE(plain.resolved.find("precision = 'auto'"), std::string::npos) << plain.resolved;
+  const RunConfig other = read("[train]\nprecision = \"bf16\"\nrecompute = \"layer\"\n");
+  EXPECT_EQ(other.train.precision, Precision::bf16);
+  EXPECT_EQ(other.train.recompute, model::Recompute::layer);
+  EXPECT_EQ(read("[train]\nprecision = \"fp32\"\n").train.precision, Precision::fp32);
+  EXPECT_EQ(identity_of(plain), identity_of(other));
+  EXPECT_NE(error_of("[train]\nprecision = \"fp16\"\n").find("auto, fp32 or bf16"),
+            std::string::npos);
+  EXPECT_NE(error_of("[train]\nrecompute = \"all\"\n").find("none or layer"), std::string::npos);
+}
+
 TEST(RunConfig_wrongValue_namesLineKeyAndBound, inOneMessage) {
   const std::string message = error_of("[train]\nsteps = 0\n");
   EXPECT_NE(message.find("run.toml:3"), std::string::npos) << message;

@@ -1,0 +1,28 @@
+// What a run will take of a rank's memory, before its first step: tensors as training itself plans
+// them, and the rest measured on a model of one layer, whose products have the same shapes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "train/training_step.hpp"
+
+namespace epi::train {
+
+/// Bytes of one rank, resident once the first step is done.
+struct MemoryPlan {
+  StepMemory tensors;
+  std::size_t scratch = 0;  ///< of the back end: packed operands, workspaces, partial sums
+  std::size_t store = 0;    ///< pages of the store, which the ranks of a host share
+  std::size_t program = 0;  ///< the program, its libraries and compiled products
+  std::int64_t num_parameters = 0;
+
+  /// What the peak resident size of the process will be.
+  [[nodiscard]] std::size_t total() const { return tensors.total() + scratch + store + program; }
+};
+
+/// Allocates what training allocates, and runs one forward and backward pass of one layer: about
+/// 1/L of a step. `store_bytes`: of the mapped files. Throws as TrainingStep's constructor.
+[[nodiscard]] MemoryPlan plan_memory(const StepSetup& setup, std::size_t store_bytes);
+
+}  // namespace epi::train
