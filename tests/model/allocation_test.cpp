@@ -1,76 +1,8 @@
-// No allocation of ours inside of a step: every operator new of this program is counted. oneDNN's
-// own are let through as long as they are small: each execution builds a map of its few arguments.
-#include <dlfcn.h>
+// No allocation of ours inside of a step, and no scratch that grows.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <cstring>
-#include <new>
-
+#include "kernels/count_allocations.hpp"
 #include "model/model_run.hpp"
-
-namespace {
-
-std::atomic<std::int64_t> allocations{0};
-
-bool in_onednn(const void* address) {
-  Dl_info info{};
-  return dladdr(address, &info) != 0 && info.dli_fname != nullptr &&
-         std::strstr(info.dli_fname, "libdnnl") != nullptr;
-}
-
-void* counted(std::size_t bytes, std::size_t alignment, const void* caller) {
-  constexpr std::size_t kBookkeeping = 512;  // bytes: never activations or scratch
-  if (bytes > kBookkeeping || !in_onednn(caller)) {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-  }
-  const std::size_t rounded = (bytes + alignment) / alignment * alignment;
-  if (void* memory = std::aligned_alloc(alignment, rounded)) return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-// Both sides of every pair are replaced below; gcc sees one of them inlined and misses the other.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-
-void* operator new(std::size_t bytes) {
-  return counted(bytes, alignof(std::max_align_t), __builtin_return_address(0));
-}
-void* operator new[](std::size_t bytes) {
-  return counted(bytes, alignof(std::max_align_t), __builtin_return_address(0));
-}
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<std::size_t>(alignment), __builtin_return_address(0));
-}
-void* operator new[](std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<std::size_t>(alignment), __builtin_return_address(0));
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
 
 namespace epi::model::testing {
 namespace {
@@ -85,13 +17,15 @@ void expect_none_after_the_first(kernels::Activation activation) {
   run.fill_weights(0.1F);
   run.forward(true);  // the back end makes its primitives for these shapes
   run.backward();
-  const std::int64_t before = allocations.load();
+  const std::int64_t before = epi::testing::allocations();
+  const std::size_t scratch = run.ops->scratch_bytes();
   EXPECT_GT(before, 0);  // the counter counts
   for (int step = 0; step < 3; ++step) {
     run.forward(true);
     run.backward();
   }
-  EXPECT_EQ(allocations.load(), before);
+  EXPECT_EQ(epi::testing::allocations(), before);
+  EXPECT_EQ(run.ops->scratch_bytes(), scratch);
 }
 
 TEST(MaskedModelAllocation, none_in_a_step_after_the_first) {
