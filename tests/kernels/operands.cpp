@@ -150,6 +150,24 @@ View Operands::totals(const char* name, std::int64_t count) {
   return add(name, true, DType::f64, {count}, uniform(-1.0F, 1.0F));
 }
 
+void Operands::in_parts(const char* name, std::int64_t parts) {
+  for (Operand& operand : operands_) {
+    if (operand.name == name) operand.parts = parts;
+  }
+}
+
+std::vector<double> Operands::part(const Operand& operand, std::int64_t number) {
+  const std::vector<double> all = reference::as_doubles(operand.view);
+  const std::int64_t width = operand.view.shape(operand.view.rank() - 1);
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < operand.view.size(); ++i) {
+    if (i % width / (width / operand.parts) == number) {
+      values.push_back(all.at(static_cast<std::size_t>(i)));
+    }
+  }
+  return values;
+}
+
 void Operands::allow(const char* name, reference::Tolerance tolerance) {
   allowed_.emplace_back(name, tolerance);
 }
@@ -194,8 +212,11 @@ void Operands::expect_same(const Operands& reference, reference::Tolerance toler
   for (std::size_t i = 0; i < operands_.size(); ++i) {
     const Operand& mine = operands_.at(i);
     if (!mine.is_written) continue;
-    reference::expect_close(ConstView(mine.view), ConstView(reference.operands_.at(i).view),
-                            tolerance_of(mine, tolerance), mine.name);
+    for (std::int64_t number = 0; number < mine.parts; ++number) {
+      reference::expect_close(part(mine, number), part(reference.operands_.at(i), number),
+                              tolerance_of(mine, tolerance),
+                              fmt::format("{}, part {} of {}", mine.name, number + 1, mine.parts));
+    }
   }
   EXPECT_EQ(state.skipped, reference.state.skipped);
 }

@@ -64,6 +64,9 @@ class Operands {
   /// Bounds for one operand instead of the test's and of what rounding to its type adds.
   void allow(const char* name, reference::Tolerance tolerance);
 
+  /// Compares each of so many equal pieces of a row with its own largest value: q, k and v.
+  void in_parts(const char* name, std::int64_t parts);
+
   [[nodiscard]] Side side() const { return side_; }
   /// The product's type of activations, on both sides.
   [[nodiscard]] core::DType activations() const { return activations_; }
@@ -85,7 +88,10 @@ class Operands {
     View view;
     std::vector<std::byte> memory;  ///< guard zone, elements, guard zone
     std::vector<std::byte> before;
+    std::int64_t parts = 1;
   };
+  /// One of the operand's parts.
+  [[nodiscard]] static std::vector<double> part(const Operand& operand, std::int64_t number);
   using Value = std::function<double(std::int64_t)>;
   View add(const char* name, bool is_written, core::DType type, Shape shape, const Value& value);
   [[nodiscard]] core::DType real() const;

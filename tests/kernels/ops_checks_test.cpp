@@ -266,6 +266,123 @@ TEST_F(OpsChecks, update_slices_outside_or_twice_are_refused) {
   refuses(&Ops::update, args, {"slices must ascend"});
 }
 
+// --- types of activations: f32 or bf16, one of them for all of a call
+
+Tensor half(std::initializer_list<std::int64_t> shape) {
+  return {DType::bf16, shape};
+}
+Tensor whole(std::initializer_list<std::int64_t> shape) {
+  return {DType::i32, shape};
+}
+
+TEST_F(OpsChecks, bf16_activations_with_f32_parameters_reach_the_back_end) {
+  const Tensor x = half({7, 3}), w = real({5, 3}), b = real({5}), y = half({7, 5}),
+               pre = half({7, 5}), dw = real({5, 3}), dx = half({7, 3});
+  ops.linear({.x = x, .w = w, .b = b, .epilogue = Activation::gelu_tanh, .y = y, .pre = pre},
+             stream);
+  ops.linear_grad_weight({.dy = y, .x = x, .activation = Activation::gelu, .dw = dw, .db = b},
+                         stream);
+  ops.linear_grad_input({.dy = y, .w = w, .pre = {}, .dx = dx, .db_before = {}}, stream);
+  EXPECT_EQ(ops.calls, 3);
+}
+
+TEST_F(OpsChecks, linear_of_mixed_types_is_refused) {
+  const Tensor x = half({7, 3}), x32 = real({7, 3}), w = real({5, 3}), w16 = half({5, 3}),
+               b16 = half({5}), y = half({7, 5}), y32 = real({7, 5});
+  refuses(&Ops::linear, LinearArgs{.x = x, .w = w, .b = {}, .y = y32, .pre = {}},
+          {"y is f32[7, 5]", "must be bf16[7, 5]"});
+  refuses(&Ops::linear, LinearArgs{.x = x32, .w = w, .b = {}, .y = y, .pre = {}},
+          {"y is bf16[7, 5]", "must be f32[7, 5]"});
+  refuses(
+      &Ops::linear,
+      LinearArgs{.x = x, .w = w, .b = {}, .epilogue = Activation::gelu_tanh, .y = y, .pre = y32},
+      {"pre is f32[7, 5]", "must be bf16[7, 5]"});
+  refuses(&Ops::linear, LinearArgs{.x = x, .w = w16, .b = {}, .y = y, .pre = {}},
+          {"w is bf16[5, 3]", "must be f32[5, 3]"});
+  refuses(&Ops::linear, LinearArgs{.x = x, .w = w, .b = b16, .y = y, .pre = {}},
+          {"b is bf16[5]", "must be f32[5]"});
+}
+
+TEST_F(OpsChecks, linear_gradients_of_mixed_types_are_refused) {
+  const Tensor dy = half({7, 5}), dy32 = real({7, 5}), x = half({7, 3}), x32 = real({7, 3}),
+               w = real({5, 3}), dw16 = half({5, 3}), db16 = half({3});
+  refuses(&Ops::linear_grad_weight, LinearGradWeightArgs{.dy = dy, .x = x32, .dw = w, .db = {}},
+          {"x is f32[7, 3]", "must be bf16[7, 3]"});
+  refuses(&Ops::linear_grad_weight, LinearGradWeightArgs{.dy = dy, .x = x, .dw = dw16, .db = {}},
+          {"dw is bf16[5, 3]", "must be f32[5, 3]"});
+  refuses(&Ops::linear_grad_input,
+          LinearGradInputArgs{.dy = dy32, .w = w, .pre = {}, .dx = x, .db_before = {}},
+          {"dx is bf16[7, 3]", "must be f32[7, 3]"});
+  refuses(&Ops::linear_grad_input,
+          LinearGradInputArgs{.dy = dy, .w = w, .pre = {}, .dx = x, .db_before = db16},
+          {"db_before is bf16[3]", "must be f32[3]"});
+}
+
+TEST_F(OpsChecks, weight_gradient_through_tanh_is_refused) {
+  const Tensor dy = real({7, 5}), x = real({7, 3}), dw = real({5, 3});
+  refuses(
+      &Ops::linear_grad_weight,
+      LinearGradWeightArgs{.dy = dy, .x = x, .activation = Activation::tanh, .dw = dw, .db = {}},
+      {"linear_grad_weight", "none, gelu or gelu_tanh"});
+}
+
+TEST_F(OpsChecks, attention_of_mixed_types_is_refused) {
+  const Tensor qkv = half({2, 3, 12}), out = half({2, 3, 4}), out32 = real({2, 3, 4}),
+               lse = real({2, 2, 3}), lse16 = half({2, 2, 3}), dqkv32 = real({2, 3, 12});
+  AttendArgs args{.qkv = qkv, .heads = 2, .lengths = {}, .out = out32, .lse = lse};
+  refuses(&Ops::attend, args, {"out is f32[2, 3, 4]", "must be bf16[2, 3, 4]"});
+  args.out = out;
+  args.lse = lse16;
+  refuses(&Ops::attend, args, {"lse is bf16[2, 2, 3]", "must be f32[12]"});
+  AttendGradArgs grad{
+      .qkv = qkv, .heads = 2, .lengths = {}, .out = out, .lse = lse, .dout = out32, .dqkv = dqkv32};
+  refuses(&Ops::attend_grad, grad, {"dout is f32[2, 3, 4]", "must be bf16[2, 3, 4]"});
+  const Tensor dout = half({2, 3, 4});
+  grad.dout = dout;
+  refuses(&Ops::attend_grad, grad, {"dqkv is f32[2, 3, 12]", "must be bf16[2, 3, 12]"});
+}
+
+TEST_F(OpsChecks, rows_of_mixed_types_are_refused) {
+  AddNormOperands o;
+  const Tensor x16 = half({2, 3, 4}), in16 = half({5, 4}), out = real({2, 4}), rows = whole({2});
+  o.args.residual = x16;
+  refuses(&Ops::add_norm, o.args, {"residual is bf16[2, 3, 4]", "must be f32[2, 3, 4]"});
+  o = AddNormOperands();
+  o.args.x = x16;
+  refuses(&Ops::add_norm, o.args, {"residual is f32[2, 3, 4]", "must be bf16[2, 3, 4]"});
+  refuses(&Ops::gather_rows, GatherRowsArgs{.in = in16, .rows = rows, .weights = {}, .out = out},
+          {"out is f32[2, 4]", "must be bf16[2, 4]"});
+  refuses(&Ops::activate, ActivateArgs{Activation::gelu, in16, out},
+          {"y is f32[2, 4]", "bf16[5, 4]"});
+}
+
+TEST_F(OpsChecks, activations_of_whole_numbers_are_refused) {
+  const Tensor x = whole({7, 3}), w = real({5, 3}), y = whole({7, 5}), qkv = whole({2, 3, 12}),
+               out = whole({2, 3, 4}), lse = real({2, 2, 3}), rows = whole({7});
+  const std::vector<std::string> message{"activations must be f32 or bf16"};
+  refuses(&Ops::linear, LinearArgs{.x = x, .w = w, .b = {}, .y = y, .pre = {}}, message);
+  refuses(&Ops::linear_grad_input,
+          LinearGradInputArgs{.dy = y, .w = w, .pre = {}, .dx = x, .db_before = {}}, message);
+  refuses(&Ops::linear_grad_weight, LinearGradWeightArgs{.dy = y, .x = x, .dw = w, .db = {}},
+          message);
+  refuses(&Ops::attend, AttendArgs{.qkv = qkv, .heads = 2, .lengths = {}, .out = out, .lse = lse},
+          message);
+  refuses(&Ops::gather_rows, GatherRowsArgs{.in = x, .rows = rows, .weights = {}, .out = y},
+          message);
+  refuses(&Ops::activate, ActivateArgs{Activation::gelu, x, x}, message);
+  AddNormOperands o;
+  const Tensor three = whole({2, 3, 4});
+  o.args.x = three;
+  refuses(&Ops::add_norm, o.args, message);
+}
+
+TEST_F(OpsChecks, sums_and_totals_in_bf16_are_refused) {
+  const Tensor a = half({5}), out = half({5}), one(DType::f64, {1});
+  refuses(&Ops::combine, CombineArgs{a, a, out}, {"a is bf16[5]", "must be f32[5]"});
+  refuses(&Ops::sum_squares, SumSquaresArgs{a, one}, {"in is bf16[5]", "must be f32[5]"});
+  refuses(&Ops::convert, ConvertArgs{a, out}, {"out is bf16[5]", "must be f32[5]"});
+}
+
 /// A valid assemble of two windows; tests spoil one thing.
 struct AssembleOperands {
   std::vector<std::uint8_t> bases = std::vector<std::uint8_t>(4000);

@@ -1,5 +1,6 @@
 // Every op that adds numbers gives the same bits at any number of threads: work is cut by shape.
 // Sizes are awkward on purpose: more and fewer panels than threads, last pieces of every length.
+// Activations are f32, and bf16 where the back end takes it (ops_test says so if not).
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "core/buffer.hpp"
 #include "core/philox.hpp"
 #include "kernels/ops.hpp"
+#include "kernels/test_tensor.hpp"
 
 namespace epi::kernels {
 namespace {
@@ -23,20 +25,17 @@ using core::Tensor;
 /// Tensors of one run. Inputs depend on their order of creation only; outputs are remembered.
 class Bench {
  public:
-  explicit Bench(int threads) : ops_(make_cpu_ops(threads)) {}
+  Bench(int threads, DType activations) : ops_(make_cpu_ops(threads)), activations_(activations) {}
   Ops& ops() { return *ops_; }
   Stream& stream() { return stream_; }
   const StepState* state() const { return &state_; }
 
   Tensor& input(std::initializer_list<std::int64_t> shape, float low = -1.0F, float high = 1.0F) {
-    Tensor& tensor = tensors_.emplace_back(DType::f32, shape);
-    const auto salt = static_cast<std::uint32_t>(tensors_.size());
-    for (std::int64_t i = 0; i < tensor.view().size(); ++i) {
-      const auto block =
-          core::philox(1, core::RandomUse::test, {static_cast<std::uint32_t>(i), salt, 0, 0});
-      tensor.as<float>()[i] = low + (high - low) * core::uniform_float(block[0]);
-    }
-    return tensor;
+    return filled(DType::f32, shape, low, high);
+  }
+  /// An input of the type of activations.
+  Tensor& active(std::initializer_list<std::int64_t> shape) {
+    return filled(activations_, shape, -1.0F, 1.0F);
   }
   /// Integers in 0..below-1.
   Tensor& index(std::initializer_list<std::int64_t> shape, std::int32_t below) {
@@ -50,6 +49,14 @@ class Bench {
     Tensor& tensor = tensors_.emplace_back(type, shape);
     outputs_.push_back(&tensor);
     return tensor;
+  }
+  Tensor& active_output(std::initializer_list<std::int64_t> shape) {
+    return output(shape, activations_);
+  }
+  /// Activations that an op changes.
+  Tensor& active_in_out(std::initializer_list<std::int64_t> shape) {
+    outputs_.push_back(&active(shape));
+    return *outputs_.back();
   }
   /// An input that an op changes.
   Tensor& in_out(std::initializer_list<std::int64_t> shape) {
@@ -66,25 +73,43 @@ class Bench {
   }
 
  private:
+  Tensor& filled(DType type, std::initializer_list<std::int64_t> shape, float low, float high) {
+    Tensor& tensor = tensors_.emplace_back(type, shape);
+    const auto salt = static_cast<std::uint32_t>(tensors_.size());
+    for (std::int64_t i = 0; i < tensor.view().size(); ++i) {
+      const auto block =
+          core::philox(1, core::RandomUse::test, {static_cast<std::uint32_t>(i), salt, 0, 0});
+      set_number(tensor, i, low + (high - low) * core::uniform_float(block[0]));
+    }
+    return tensor;
+  }
+
   std::unique_ptr<Ops> ops_;
+  DType activations_;
   Stream stream_{core::kCpu};
   StepState state_{.seed = 5, .first_slot = 9, .loss_scale = {0.1F, 0.1F, 0.1F}};
   std::list<Tensor> tensors_;
   std::vector<Tensor*> outputs_;
 };
 
-void expect_same_bits(const std::function<void(Bench&)>& body) {
+void expect_same_bits(DType activations, const std::function<void(Bench&)>& body) {
   std::string first;
   for (const int threads : {1, 2, 3, 5}) {
-    Bench bench(threads);
+    Bench bench(threads, activations);
     body(bench);
     if (threads == 1) first = bench.bytes();
     ASSERT_FALSE(first.empty());
     const std::string bytes = bench.bytes();
     ASSERT_EQ(bytes.size(), first.size());
     EXPECT_TRUE(std::memcmp(bytes.data(), first.data(), first.size()) == 0)
-        << threads << " threads give other bits than one";
+        << threads << " threads give other bits than one"
+        << (activations == DType::bf16 ? ", in bf16" : "");
   }
+}
+
+void expect_same_bits(const std::function<void(Bench&)>& body) {
+  expect_same_bits(DType::f32, body);
+  if (make_cpu_ops(1)->takes(DType::bf16)) expect_same_bits(DType::bf16, body);
 }
 
 struct Sizes {
@@ -96,12 +121,12 @@ const std::vector<Sizes> kProducts{
 TEST(Linear, AnyThreads_forward_sameBits) {
   for (const auto& [m, n, k] : kProducts) {
     expect_same_bits([&](Bench& b) {
-      b.ops().linear({.x = b.input({m, k}),
+      b.ops().linear({.x = b.active({m, k}),
                       .w = b.input({n, k}),
                       .b = b.input({n}),
                       .epilogue = Activation::gelu_tanh,
-                      .y = b.output({m, n}),
-                      .pre = b.output({m, n})},
+                      .y = b.active_output({m, n}),
+                      .pre = b.active_output({m, n})},
                      b.stream());
     });
   }
@@ -110,16 +135,17 @@ TEST(Linear, AnyThreads_forward_sameBits) {
 TEST(Linear, AnyThreads_gradients_sameBits) {
   for (const auto& [m, n, k] : kProducts) {
     expect_same_bits([&](Bench& b) {
-      const Tensor& dy = b.input({m, n});
+      const Tensor& dy = b.active({m, n});
       b.ops().linear_grad_input({.dy = dy,
                                  .w = b.input({n, k}),
                                  .epilogue = Activation::gelu_tanh,
-                                 .pre = b.input({m, k}),
-                                 .dx = b.output({m, k}),
+                                 .pre = b.active({m, k}),
+                                 .dx = b.active_output({m, k}),
                                  .db_before = b.output({k})},
                                 b.stream());
       b.ops().linear_grad_weight({.dy = dy,
-                                  .x = b.input({m, k}),
+                                  .x = b.active({m, k}),
+                                  .activation = Activation::gelu,
                                   .write = Write::add,
                                   .dw = b.in_out({n, k}),
                                   .db = b.in_out({n})},
@@ -137,11 +163,11 @@ TEST(Attend, AnyThreads_forwardAndGradient_sameBits) {
        {Shape{1, 1, 1, 1, 0.0F}, Shape{2, 67, 3, 5, 0.2F}, Shape{1, 530, 2, 16, 0.0F}}) {
     const std::int64_t hidden = heads * size;
     expect_same_bits([&](Bench& b) {
-      const Tensor& qkv = b.input({batch, tokens, 3 * hidden});
+      const Tensor& qkv = b.active({batch, tokens, 3 * hidden});
       const Tensor& lengths = b.index({batch}, static_cast<std::int32_t>(tokens));
       for (std::int64_t i = 0; i < batch; ++i) lengths.as<std::int32_t>()[i] += 1;
       const Dropout drop{.probability = dropout, .layer = 1, .site = 2};
-      const Tensor& out = b.output({batch, tokens, hidden});
+      const Tensor& out = b.active_output({batch, tokens, hidden});
       const Tensor& lse = b.output({batch, heads, tokens});
       const auto count = static_cast<std::int32_t>(heads);
       b.ops().attend({.qkv = qkv,
@@ -159,8 +185,8 @@ TEST(Attend, AnyThreads_forwardAndGradient_sameBits) {
                            .state = b.state(),
                            .out = out,
                            .lse = lse,
-                           .dout = b.input({batch, tokens, hidden}),
-                           .dqkv = b.output({batch, tokens, 3 * hidden})},
+                           .dout = b.active({batch, tokens, hidden}),
+                           .dqkv = b.active_output({batch, tokens, 3 * hidden})},
                           b.stream());
     });
   }
@@ -171,14 +197,14 @@ TEST(AddNorm, AnyThreads_forwardAndGradient_sameBits) {
     const std::int64_t hidden = 33, batch = 2, rows = batch * tokens;
     expect_same_bits([&](Bench& b) {
       const Tensor& gamma = b.input({hidden});
-      const Tensor& sum = b.output({batch, tokens, hidden});
+      const Tensor& sum = b.active_output({batch, tokens, hidden});
       const Tensor& mean = b.output({rows});
       const Tensor& rstd = b.output({rows});
-      b.ops().add_norm({.x = b.input({batch, tokens, hidden}),
-                        .residual = b.input({batch, tokens, hidden}),
+      b.ops().add_norm({.x = b.active({batch, tokens, hidden}),
+                        .residual = b.active({batch, tokens, hidden}),
                         .gamma = gamma,
                         .beta = b.input({hidden}),
-                        .out = b.output({batch, tokens, hidden}),
+                        .out = b.active_output({batch, tokens, hidden}),
                         .sum = sum,
                         .mean = mean,
                         .rstd = rstd},
@@ -187,8 +213,8 @@ TEST(AddNorm, AnyThreads_forwardAndGradient_sameBits) {
                              .mean = mean,
                              .rstd = rstd,
                              .gamma = gamma,
-                             .dout = b.input({batch, tokens, hidden}),
-                             .dresidual = b.output({batch, tokens, hidden}),
+                             .dout = b.active({batch, tokens, hidden}),
+                             .dresidual = b.active_output({batch, tokens, hidden}),
                              .dgamma = b.output({hidden}),
                              .dbeta = b.output({hidden})},
                             b.stream());
@@ -202,7 +228,7 @@ TEST(EmbedGrad, AnyThreads_repeatedIndices_sameBits) {
     EmbedGradArgs args{.gamma = b.input({hidden}),
                        .mean = b.input({rows}),
                        .rstd = b.input({rows}, 0.5F, 2.0F),
-                       .dout = b.input({batch, tokens, hidden}),
+                       .dout = b.active({batch, tokens, hidden}),
                        .dgamma = b.output({hidden}),
                        .dbeta = b.output({hidden})};
     args.tables[0] = {.rows = b.input({11, hidden}), .index = b.index({rows}, 11)};
@@ -217,7 +243,7 @@ TEST(Losses, AnyThreads_classLossAndSumSquares_sameBits) {
   for (const std::int64_t rows : {1, 203}) {
     expect_same_bits([&](Bench& b) {
       const std::int64_t classes = 71;
-      b.ops().class_loss({.logits = b.in_out({rows, classes}),
+      b.ops().class_loss({.logits = b.active_in_out({rows, classes}),
                           .labels = b.index({rows}, 71),
                           .weights = b.input({rows}, 0.0F, 1.0F),
                           .state = b.state(),
@@ -225,6 +251,44 @@ TEST(Losses, AnyThreads_classLossAndSumSquares_sameBits) {
                          b.stream());
       b.ops().sum_squares({.in = b.input({rows * 1001}), .out = b.output({1}, DType::f64)},
                           b.stream());
+    });
+  }
+}
+
+TEST(Rows, AnyThreads_embeddingsGatheredAndScatteredRows_sameBits) {
+  const std::int64_t tokens = 301, hidden = 35, picked = 203;
+  expect_same_bits([&](Bench& b) {
+    EmbedArgs embed{.tables = {},
+                    .gamma = b.input({hidden}),
+                    .beta = b.input({hidden}),
+                    .dropout = {.probability = 0.1F, .layer = 1, .site = 2},
+                    .state = b.state(),
+                    .out = b.active_output({2, tokens, hidden}),
+                    .mean = b.output({2 * tokens}),
+                    .rstd = b.output({2 * tokens})};
+    embed.tables[0] = {.rows = b.input({11, hidden}), .index = b.index({2 * tokens}, 11)};
+    b.ops().embed(embed, b.stream());
+    const Tensor& rows = b.index({picked}, 150);
+    const Tensor& some = b.active_output({picked, hidden});
+    b.ops().gather_rows(
+        {.in = b.active({150, hidden}), .rows = rows, .weights = b.input({picked}), .out = some},
+        b.stream());
+    b.ops().scatter_rows({.in = some,
+                          .rows = rows,
+                          .weights = {},
+                          .write = Write::add,
+                          .out = b.active_in_out({150, hidden})},
+                         b.stream());
+  });
+}
+
+TEST(Activations, AnyThreads_valueAndGradient_sameBits) {
+  for (const Activation activation : {Activation::gelu, Activation::gelu_tanh, Activation::tanh}) {
+    expect_same_bits([&](Bench& b) {
+      const Tensor& x = b.active({100003});
+      b.ops().activate({activation, x, b.active_output({100003})}, b.stream());
+      b.ops().activate_grad({activation, x, b.active({100003}), b.active_output({100003})},
+                            b.stream());
     });
   }
 }
