@@ -1,17 +1,14 @@
 #include "bench_step.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <thread>
+#include <memory>
 #include <vector>
 
+#include "bench_machine.hpp"
 #include "core/buffer.hpp"
 #include "core/philox.hpp"
 #include "dist/communicator.hpp"
-#include "kernels/cpu/peak.hpp"
 #include "kernels/ops.hpp"
 #include "model/masked_model.hpp"
 #include "train/timings.hpp"
@@ -73,6 +70,12 @@ model::BatchShape shape_of(const BenchOptions& options, const kernels::TokenSpec
           kernels::state_slots(tokens, masks, kBinBp)};
 }
 
+/// What one step took, and of that each op.
+struct Step {
+  Timings timings;
+  std::vector<PhaseProfile> phases;
+};
+
 /// Everything that one step needs, allocated once.
 class Bench {
  public:
@@ -80,14 +83,13 @@ class Bench {
       : options_(options),
         tokens_{6, 6, options.tokens},
         ops_(kernels::make_cpu_ops(options.threads)),
-        model_(model_of(options, tokens_), shape_of(options, tokens_, masks_), *ops_),
+        precision_(precision_of(options.precision, *ops_)),
+        model_(model_of(options, tokens_), shape_of(options, tokens_, masks_), *ops_,
+               {.activations = precision_.activations, .recompute = options.recompute}),
         batch_(model_.shape(), core::kCpu),
         corpus_(tokens_.window_bp() * options.batch),
         corpus_view_(corpus_.view()),
         parameters_(DType::f32, {size()}),
-        gradients_(DType::f32, {size()}),
-        moment1_(DType::f32, {size()}),
-        moment2_(DType::f32, {size()}),
         totals_(DType::f64, {2, 3}),
         counts_(DType::i64, {kernels::kNumCounts}),
         slices_(model_.table().slices()) {
@@ -98,9 +100,14 @@ class Bench {
     state_.seed = kSeed;
     state_.max_gradient_norm = 1.0F;
     state_.learning_rate = 1e-4F;
+    if (options.pass == Pass::forward) return;
+    gradients_ = Tensor(DType::f32, {size()});
+    moment1_ = Tensor(DType::f32, {size()});
+    moment2_ = Tensor(DType::f32, {size()});
   }
 
   [[nodiscard]] const kernels::Ops& ops() const { return *ops_; }
+  [[nodiscard]] const train::PrecisionChoice& precision() const { return precision_; }
   [[nodiscard]] const model::MaskedModel& model() const { return model_; }
   [[nodiscard]] std::int64_t size() const { return model_.table().block_size(); }
   /// Loss of the last step: nats per hidden token plus nats per hidden bin.
@@ -109,21 +116,30 @@ class Bench {
     return sums[0] / std::max(sums[1], 1.0) + sums[3] / std::max(sums[4], 1.0);
   }
 
-  Timings step() {
-    Timings timings;
-    timings.measure(Part::assemble, [&] { assemble(); });
-    timings.measure(Part::forward, [&] { forward(); });
-    timings.measure(Part::backward, [&] {
-      model_.backward(batch_, parameters_, &state_, gradients_, {}, stream_);
-    });
-    timings.measure(Part::exchange, [&] {
+  Step step() {
+    Step step;
+    measure(step, Part::assemble, [&] { assemble(); });
+    measure(step, Part::forward, [&] { forward(); });
+    if (options_.pass == Pass::forward) return step;
+    measure(step, Part::backward,
+            [&] { model_.backward(batch_, parameters_, &state_, gradients_, {}, stream_); });
+    measure(step, Part::exchange, [&] {
       world_->start(dist::Reduce::sum, gradients_, core::Event::record(stream_)).wait(stream_);
     });
-    timings.measure(Part::update, [&] { update(); });
-    return timings;
+    measure(step, Part::update, [&] { update(); });
+    return step;
   }
 
  private:
+  template <class Body>
+  void measure(Step& step, Part part, const Body& body) {
+    kernels::Profile profile;
+    if (options_.profile) ops_->watch(&profile);
+    step.timings.measure(part, body);
+    ops_->watch(nullptr);
+    step.phases.push_back({train::name_of(part), step.timings.seconds(part), profile});
+  }
+
   void assemble() {
     core::fill_zero(counts_, stream_);
     state_.step += 1;
@@ -170,68 +186,61 @@ class Bench {
   core::Stream stream_{core::kCpu};
   std::unique_ptr<dist::Communicator> world_ = dist::make_solo();
   std::unique_ptr<kernels::Ops> ops_;
+  train::PrecisionChoice precision_;
   model::MaskedModel model_;
   model::Batch batch_;
   SyntheticCorpus corpus_;
   core::CorpusView corpus_view_;
-  Tensor parameters_, gradients_, moment1_, moment2_, totals_, counts_;
+  Tensor parameters_, gradients_, moment1_, moment2_;  ///< all but the first absent in forward only
+  Tensor totals_, counts_;
   std::vector<kernels::ParameterSlice> slices_;
   std::vector<core::SampleRef> samples_;
   kernels::StepState state_;
 };
 
-double peak_memory_mib() {
-  rusage usage = {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024.0;  // Linux counts in KiB
+/// One step to warm up, then the timed ones from the fastest to the slowest.
+std::vector<Step> timed_steps(Bench& bench, std::int64_t count) {
+  static_cast<void>(bench.step());
+  std::vector<Step> steps;
+  for (std::int64_t i = 0; i < count; ++i) steps.push_back(bench.step());
+  std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) {
+    return a.timings.step_seconds() < b.timings.step_seconds();
+  });
+  return steps;
 }
 
-/// "avx512, 2 threads" names the threads; the peak is measured on as many.
-int threads_of(const kernels::Ops& ops) {
-  const std::string text = ops.description();
-  const std::size_t digits = text.find_last_of("0123456789");
-  if (digits == std::string::npos) return 1;
-  const std::size_t first = text.find_last_not_of("0123456789", digits) + 1;
-  int threads = 1;
-  std::from_chars(text.data() + first, text.data() + digits + 1, threads);
-  return threads;
+/// Forward and backward are 6 N and 12 L H T, forward alone a third of each.
+double model_flops(const Bench& bench, const BenchOptions& options) {
+  const double all = model::flops_per_token(bench.model().config(), bench.model().shape());
+  return options.pass == Pass::forward ? all / 3.0 : all;
 }
 
 }  // namespace
 
 BenchResult bench_step(const BenchOptions& options, const core::Log& log) {
-  if (options.precision != "fp32") {
-    throw core::UsageError("bench step: precision '" + options.precision +
-                           "': this build has fp32");
-  }
   Bench bench(options);
-  const int threads = threads_of(bench.ops());
-  const double peak = kernels::cpu::measure_peak(threads);
-  log.info("synthetic windows, {} on {}; one step to warm up, {} timed", options.model,
-           bench.ops().description(), options.steps);
-  static_cast<void>(bench.step());
-  std::vector<Timings> steps;
-  for (std::int64_t i = 0; i < options.steps; ++i) steps.push_back(bench.step());
-  std::sort(steps.begin(), steps.end(),
-            [](const Timings& a, const Timings& b) { return a.step_seconds() < b.step_seconds(); });
-  const Timings& median = steps[steps.size() / 2];
-
   BenchResult result;
+  result.threads = threads_of(bench.ops());
+  result.roofs = std::make_shared<Roofs>(result.threads);
+  log.info("{}", bench.precision().line);
+  log.info("synthetic windows, {} in {} on {}; one step to warm up, {} timed", options.model,
+           bench.precision().name, bench.ops().description(), options.steps);
+  const std::vector<Step> steps = timed_steps(bench, options.steps);
+  const Step& median = steps[steps.size() / 2];
+  result.peak_memory_mib = peak_memory_mib();  // before memory's roofs take some
+  result.roofs->measure_again();
+
   result.kernels = bench.ops().description();
-  result.threads = threads;
+  result.precision = bench.precision().name;
   result.parameters = bench.model().table().num_parameters();
+  result.activation_mib = std::ldexp(static_cast<double>(bench.model().activation_bytes()), -20);
   result.loss = bench.loss();
-  result.step_s = median.step_seconds();
+  result.step_s = median.timings.step_seconds();
+  result.best_s = steps.front().timings.step_seconds();
   result.tokens_per_s = static_cast<double>(options.batch * options.tokens) / result.step_s;
-  result.gflop_per_s = 1e-9 * result.tokens_per_s *
-                       model::flops_per_token(bench.model().config(), bench.model().shape());
-  result.peak_gflop_per_s = 1e-9 * std::max(peak, kernels::cpu::measure_peak(threads));
-  result.assemble_s = median.seconds(Part::assemble);
-  result.forward_s = median.seconds(Part::forward);
-  result.backward_s = median.seconds(Part::backward);
-  result.exchange_s = median.seconds(Part::exchange);
-  result.update_s = median.seconds(Part::update);
-  result.peak_memory_mib = peak_memory_mib();
+  result.gflop_per_s = 1e-9 * result.tokens_per_s * model_flops(bench, options);
+  result.peak_gflop_per_s = 1e-9 * result.roofs->peak(bench.precision().activations);
+  result.phases = median.phases;
   return result;
 }
 

@@ -18,8 +18,9 @@ double product(std::int64_t m, std::int64_t n, std::int64_t k) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
 
-/// Rows and width of a matrix whose last axis is the width; for lists one row.
+/// Rows and width of a matrix whose last axis is the width; of a list its length alone.
 std::array<std::int64_t, 3> rows_and_width(const ConstView& view) {
+  if (view.rank() == 1) return {view.size(), 0, 0};
   const std::int64_t width = view.rank() > 0 ? view.shape(view.rank() - 1) : 0;
   return {width > 0 ? view.size() / width : 0, width, 0};
 }

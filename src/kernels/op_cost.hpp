@@ -42,8 +42,8 @@ struct OpCost {
   double read_bytes = 0.0;   ///< each operand once, by its type; of tables the rows needed at most
   double written_bytes = 0.0;
   core::DType type = core::DType::f32;  ///< of the activations: which peak `flops` is held against
-  /// Products M, N, K; attention B, T, H; else rows and width of the largest operand. 0: no such
-  /// size.
+  /// Products M, N, K; attention B, T, H; else rows and width of the main operand, or the length
+  /// of a list. 0: no such size.
   std::array<std::int64_t, 3> sizes{};
 
   /// Read and written.

@@ -1,0 +1,138 @@
+// The benches at tiny sizes: their JSON parses, and every row has a value, its formula, the roof of
+// the same run and a share that a machine can reach.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "launch/program.hpp"
+
+namespace epi::launch_test {
+namespace {
+
+using nlohmann::json;
+
+json bench(const std::string& line) {
+  const Outcome outcome = epitrain("bench " + line + " --threads 1 --json", fresh_folder("bench"));
+  EXPECT_EQ(outcome.code, 0) << outcome.all();
+  return json::parse(outcome.out);
+}
+
+/// A roof is the best of some trials and so is a value: either may miss its best by a little.
+void expect_judged(const json& row) {
+  EXPECT_GT(row.at("share").get<double>(), 0.0) << row;
+  EXPECT_LE(row.at("share").get<double>(), 1.2) << row;
+  EXPECT_NEAR(row.at("share").get<double>(),
+              row.at("value").get<double>() / row.at("roof").get<double>(), 1e-9)
+      << row;
+  EXPECT_FALSE(row.at("formula").get<std::string>().empty()) << row;
+  EXPECT_TRUE(row.at("unit") == "GFLOP/s" || row.at("unit") == "GB/s") << row;
+}
+
+void expect_rows(const json& result, std::size_t count) {
+  EXPECT_EQ(result.at("input"), "synthetic");
+  ASSERT_EQ(result.at("rows").size(), count);
+  for (const json& row : result.at("rows")) {
+    expect_judged(row);
+    EXPECT_LE(row.at("best_s").get<double>(), row.at("median_s").get<double>());
+  }
+  for (const char* roof : {"fp32_gflop_per_s", "read_gb_per_s", "copy_gb_per_s"}) {
+    EXPECT_GT(result.at("roofs").at(roof).get<double>(), 0.0) << roof;
+  }
+}
+
+TEST(BenchGemm, tiny_hasFiveProductsInThreeDirections) {
+  const json result = bench("gemm --model tiny --batch 1 --tokens 64 --seconds 0.01");
+  expect_rows(result, 15);
+  // Query, key and value of 64 tokens: 2 x 64 x 384 x 128.
+  EXPECT_EQ(result.at("rows")[0].at("flops"), 2.0 * 64 * 384 * 128);
+}
+
+TEST(BenchAttention, lengthsAndHeads_haveTwoRowsEach) {
+  const json result =
+      bench("attention --tokens 16,64 --head 32,64 --hidden 128 --rows 128 --seconds 0.01");
+  expect_rows(result, 8);
+  // Eight windows of 16 tokens; forward 4 B T^2 H, its gradient 8.
+  EXPECT_EQ(result.at("rows")[0].at("flops"), 4.0 * 8 * 16 * 16 * 128);
+  EXPECT_EQ(result.at("rows")[1].at("flops"), 8.0 * 8 * 16 * 16 * 128);
+}
+
+TEST(BenchAttention, headThatDoesNotDivide_isUsage) {
+  const Outcome outcome =
+      epitrain("bench attention --hidden 100 --head 64", fresh_folder("bench_head"));
+  EXPECT_EQ(outcome.code, 64) << outcome.all();
+}
+
+TEST(BenchEmbedding, uniformAndSkewed_forwardAndGradient) {
+  expect_rows(bench("embedding --model tiny --batch 1 --tokens 64 --seconds 0.01"), 4);
+}
+
+TEST(BenchOptimizer, tiny_movesFourAnd28BytesAParameter) {
+  const json result = bench("optimizer --model tiny --seconds 0.01");
+  expect_rows(result, 2);
+  const double norm = result.at("rows")[0].at("bytes");
+  EXPECT_EQ(result.at("rows")[1].at("bytes").get<double>(), 7.0 * norm);
+  EXPECT_GE(norm, 4.0 * result.at("parameters").get<double>());
+}
+
+TEST(BenchStep_profile, opsAndTheRestMakeTheStep) {
+  const json result = bench("step --model tiny --tokens 64 --steps 2 --profile --precision fp32");
+  double sum = 0.0;
+  std::set<std::string> ops;
+  for (const json& row : result.at("profile")) {
+    sum += row.at("seconds").get<double>();
+    ops.insert(row.at("op").get<std::string>());
+    if (row.at("op") != "outside of ops") expect_judged(row);
+  }
+  EXPECT_NEAR(sum, result.at("step_s").get<double>(), 0.01 * result.at("step_s").get<double>());
+  for (const char* op : {"assemble", "embed", "linear", "attend", "add_norm", "class_loss",
+                         "attend_grad", "linear_grad_weight", "update", "outside of ops"}) {
+    EXPECT_TRUE(ops.contains(op)) << op;
+  }
+}
+
+TEST(BenchStep_forward, hasNoGradients) {
+  const json step = bench("step --model tiny --tokens 64 --steps 1");
+  const json forward = bench("step --model tiny --tokens 64 --steps 1 --forward");
+  EXPECT_EQ(forward.at("pass"), "forward");
+  EXPECT_EQ(forward.at("seconds").at("backward"), 0.0);
+  EXPECT_NEAR(forward.at("loss").get<double>(), 8.32 + 3.22, 0.6);
+  EXPECT_LT(forward.at("peak_memory_mib").get<double>(), step.at("peak_memory_mib").get<double>());
+}
+
+TEST(BenchStep_recompute, keepsLessInMemory) {
+  const std::string line = "step --model small --tokens 64 --batch 4 --steps 1 --recompute ";
+  EXPECT_LT(bench(line + "layer").at("activation_mib").get<double>(),
+            bench(line + "none").at("activation_mib").get<double>());
+}
+
+TEST(BenchStep_precision, unknown_isUsageAndLackingIsSaid) {
+  const auto folder = fresh_folder("bench_precision");
+  EXPECT_EQ(epitrain("bench step --precision fp8", folder).code, 64);
+  const Outcome lacking = run("EPITRAIN_ISA=base '" EPI_PROGRAM
+                              "' bench step --model tiny --tokens 32 --precision bf16",
+                              folder);
+  EXPECT_NE(lacking.code, 0);
+  EXPECT_NE(lacking.err.find("bf16"), std::string::npos) << lacking.all();
+}
+
+TEST(BenchStep_table, namesTheRoofsAndWhatIsLeft) {
+  const Outcome outcome =
+      epitrain("bench step --model tiny --tokens 64 --steps 1 --profile", fresh_folder("table"));
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  for (const char* text : {"roofs measured here", "share", "outside of ops", "peak memory", "#"}) {
+    EXPECT_NE(outcome.out.find(text), std::string::npos) << text;
+  }
+}
+
+TEST(BenchPeers, help_isPrintedAndNoPythonIsUsage) {
+  const auto folder = fresh_folder("peers");
+  const Outcome help = run("'" EPI_SCRIPTS "/bench-peers' --help", folder);
+  EXPECT_EQ(help.code, 0) << help.all();
+  EXPECT_NE(help.out.find("--quick"), std::string::npos);
+  EXPECT_EQ(run("'" EPI_SCRIPTS "/bench-peers'", folder).code, 64);
+}
+
+}  // namespace
+}  // namespace epi::launch_test
