@@ -23,8 +23,10 @@ class Pool {
   /// The caller included.
   [[nodiscard]] int threads() const;
 
-  /// Calls body(task, thread) for each task in 0..tasks-1 and returns when all are done. Tasks are
-  /// handed out in order; one task runs on the caller alone. Bodies must not throw; no allocation.
+  /// Calls body(task, thread) for each task in 0..tasks-1 and returns when all are done. Each
+  /// thread begins with a stretch of tasks of its own, in order and the same for the same number of
+  /// tasks, then helps the others; one task runs on the caller alone. Bodies must not throw; no
+  /// allocation.
   template <class Body>
   void run(std::int64_t tasks, const Body& body) {
     run_erased(tasks, &body, [](const void* b, std::int64_t task, int thread) {
