@@ -15,7 +15,7 @@ struct LinearShape {
   std::int64_t rows, inputs, outputs;
 };
 
-constexpr std::array<LinearShape, 14> kLinearShapes{{{1, 1, 1},
+constexpr std::array<LinearShape, 15> kLinearShapes{{{1, 1, 1},
                                                      {1, 1, 17},
                                                      {1, 33, 1},
                                                      {19, 1, 1},
@@ -28,7 +28,8 @@ constexpr std::array<LinearShape, 14> kLinearShapes{{{1, 1, 1},
                                                      {128, 64, 256},
                                                      {257, 31, 130},
                                                      {5, 768, 97},
-                                                     {300, 40, 515}}};
+                                                     {300, 40, 515},
+                                                     {1029, 67, 35}}};
 
 /// Products are [m, k] by [k, n], and pack the latter: column blocks of 64, and pairs of bf16 along
 /// k. So every n of one block, and odd k around the sizes that packing pads to.
@@ -76,6 +77,7 @@ struct AttendShape {
   std::int64_t size;
   bool lengths = false;
   Dropout dropout{};
+  float span = 2.0F;  ///< of queries, keys and values; 6 lets single keys take all of the weight
 };
 
 constexpr Dropout kDropout{.probability = 0.25F, .layer = 7, .site = 2};
@@ -101,6 +103,8 @@ const std::vector<AttendShape>& attend_shapes() {
       {1, 97, 2, 128},
       {2, 67, 3, 40, true, kDropout},
       {1, 1025, 1, 64, false, kDropout},
+      {1, 1025, 1, 8, true},
+      {1, 601, 1, 16, false, {}, 6.0F},
   };
   return shapes;
 }
@@ -122,7 +126,7 @@ AttendArgs attend_args(Operands& o, const AttendShape& s) {
   // weigh the values.
   if (o.activations() == core::DType::bf16) o.allow("out", {.relative = 2 * kHalfPlace});
   const std::int64_t hidden = s.heads * s.size;
-  return {.qkv = o.activation("qkv", {s.batch, s.tokens, 3 * hidden}, -2.0F, 2.0F),
+  return {.qkv = o.activation("qkv", {s.batch, s.tokens, 3 * hidden}, -s.span, s.span),
           .heads = s.heads,
           .lengths = lengths(o, s),
           .dropout = s.dropout,
@@ -151,9 +155,10 @@ AttendGradArgs attend_grad_args(Operands& o, const AttendShape& s) {
   o.in_parts("dqkv", 3);
   // Half a place each for what is written, for the probabilities or the slopes of scores that are
   // summed, and for the output that the slopes are computed with: its error, of numbers up to 2
-  // times gradients up to 1, stays when slopes cancel.
+  // times gradients up to 1, stays when slopes cancel and is multiplied by queries and keys.
   if (o.activations() == core::DType::bf16) {
-    o.allow("dqkv", {.relative = 3 * kHalfPlace, .absolute = 1.5 * kHalfPlace});
+    const double larger = static_cast<double>(s.span) / 2.0;
+    o.allow("dqkv", {.relative = 3 * kHalfPlace, .absolute = 1.5 * kHalfPlace * larger * larger});
   }
   return args;
 }
@@ -262,20 +267,30 @@ void check_linear_grad_weight(core::DType activations) {
   }
 }
 
+namespace {
+
+/// A probability is as far off as its score, which a float rounds relative to its own size.
+reference::Tolerance attend_tolerance(const AttendShape& s) {
+  return {.relative = 1e-5 * static_cast<double>(s.span * s.span) / 2.0, .absolute = 1e-6};
+}
+
+}  // namespace
+
 void check_attend(core::DType activations) {
   for (const AttendShape& s : attend_shapes()) {
     SCOPED_TRACE(text(s));
     check_op(activations, &Ops::attend, reference::attend,
-             [&](Operands& o) { return attend_args(o, s); });
+             [&](Operands& o) { return attend_args(o, s); },
+             {.relative = attend_tolerance(s).relative / 2});
   }
 }
 
 void check_attend_grad(core::DType activations) {
   for (const AttendShape& s : attend_shapes()) {
     SCOPED_TRACE(text(s));
-    check_op(activations, &Ops::attend_grad, reference::attend_grad,
-             [&](Operands& o) { return attend_grad_args(o, s); },
-             {.relative = 2e-5, .absolute = 1e-6});
+    check_op(
+        activations, &Ops::attend_grad, reference::attend_grad,
+        [&](Operands& o) { return attend_grad_args(o, s); }, attend_tolerance(s));
   }
 }
 
