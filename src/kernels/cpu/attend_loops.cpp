@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::int64_t kWide = kTileQueries;
 constexpr std::int64_t kVecs = kWide / kLanes;
-constexpr std::int64_t kStripe = 32;  // keys whose dropout factors are drawn at once
+constexpr std::int64_t kStripe = 64;  // keys whose dropout factors are drawn at once
+constexpr std::int64_t kAhead = 16;   // rows
 constexpr float kLog2E = 1.44269504F;
 
 EPI_INLINE std::int64_t at_most(std::int64_t count, std::int64_t limit) {
@@ -20,12 +21,19 @@ EPI_INLINE std::int64_t at_most(std::int64_t count, std::int64_t limit) {
 }
 
 template <class T>
+void copy_row(const T* from, std::int64_t cols, T* to, std::int64_t ld) {
+  constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));
+  std::int64_t col = 0;
+  for (; col + kLine <= cols; col += kLine) __builtin_memcpy(to + col, from + col, 64);
+  for (; col < cols; ++col) to[col] = from[col];
+  for (; col < ld; ++col) to[col] = T{};
+}
+
+template <class T>
 void copy(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t cols, T* to,
           std::int64_t to_rows, std::int64_t ld) {
   for (std::int64_t row = 0; row < rows; ++row) {
-    T* own = to + row * ld;
-    for (std::int64_t col = 0; col < cols; ++col) own[col] = from[row * stride + col];
-    for (std::int64_t col = cols; col < ld; ++col) own[col] = T{};
+    copy_row(from + row * stride, cols, to + row * ld, ld);
   }
   for (std::int64_t at = rows * ld; at < to_rows * ld; ++at) to[at] = T{};
 }
@@ -36,7 +44,7 @@ EPI_INLINE void put_packed(float* to, std::int64_t row, std::int64_t col, Vec lo
   store(to + (row + 1) * kWide + col, high);
 }
 EPI_INLINE void put_packed(Bf16* to, std::int64_t row, std::int64_t col, Vec low, Vec high) {
-  store(reinterpret_cast<float*>(to + row * kWide) + col, interleave(narrow(low), narrow(high)));
+  store(reinterpret_cast<float*>(to + row * kWide) + col, interleave(low, high));
 }
 
 /// The same of a matrix without gaps.
@@ -140,6 +148,10 @@ void fade(float* product, std::int64_t rows, const float* factors) {
   }
 }
 
+void add(const float* from, std::int64_t count, float* to) {
+  for (std::int64_t at = 0; at < count; ++at) to[at] += from[at];
+}
+
 void finish_softmax(const ScoreTile& tile, const SoftmaxState& state, float* lse) {
   for (std::int64_t query = 0; query < tile.queries; ++query) {
     lse[query] = tile.scale * state.largest[query] + __builtin_logf(state.sums[query]);
@@ -147,23 +159,32 @@ void finish_softmax(const ScoreTile& tile, const SoftmaxState& state, float* lse
   }
 }
 
+/// Sixteen rows of a product, of which `exist` exist, become sixteen columns. Inlined, so that 16
+/// is a constant to the compiler and everything stays in registers.
+template <class T>
+EPI_INLINE void store_turned(const float* product, const float* factors, std::int64_t exist,
+                             std::int64_t queries, T* to, std::int64_t stride) {
+  for (std::int64_t j = 0; j < queries; j += kLanes) {
+    Vec a[kLanes] = {};
+    const Vec factor = load(factors + j);
+    for (std::int64_t lane = 0; lane < exist; ++lane)
+      a[lane] = load(product + lane * kWide + j) * factor;
+    transpose_lanes(a);
+    const std::int64_t rows = at_most(queries - j, kLanes);
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      if (lane < rows) store_some(to + (j + lane) * stride, a[lane], exist);
+    }
+  }
+}
+
 template <class T>
 void store_across(const float* product, const float* factors, std::int64_t size,
                   std::int64_t queries, T* to, std::int64_t stride) {
-  for (std::int64_t i = 0; i < size; i += kLanes) {
-    const std::int64_t exist = at_most(size - i, kLanes);
-    for (std::int64_t j = 0; j < queries; j += kLanes) {
-      Vec a[kLanes] = {};
-      for (std::int64_t lane = 0; lane < exist; ++lane) {
-        a[lane] = load(product + (i + lane) * kWide + j) * load(factors + j);
-      }
-      transpose_lanes(a);
-      const std::int64_t rows = at_most(queries - j, kLanes);
-      for (std::int64_t lane = 0; lane < rows; ++lane) {
-        store_some(to + (j + lane) * stride + i, a[lane], exist);
-      }
-    }
+  std::int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    store_turned(product + i * kWide, factors, kLanes, queries, to + i, stride);
   }
+  if (i < size) store_turned(product + i * kWide, factors, size - i, queries, to + i, stride);
 }
 
 template <class T>
@@ -242,8 +263,8 @@ void softmax_grad(const ScoreTile& tile, const DropoutKey& dropout, const float*
 
 template <class T>
 constexpr AttendLoops<T> table_of() {
-  return {copy<T>,         softmax<T>,    fade,        finish_softmax,
-          store_across<T>, store_rows<T>, row_dots<T>, softmax_grad<T>};
+  return {copy<T>,       softmax<T>,  fade,           add, finish_softmax, store_across<T>,
+          store_rows<T>, row_dots<T>, softmax_grad<T>};
 }
 
 }  // namespace

@@ -44,6 +44,8 @@ struct AttendLoops {
                   const SoftmaxState& state);
   /// product[i * 64 + j] *= fade[j].
   void (*fade)(float* product, std::int64_t rows, const float* fade);
+  /// to[i] += from[i].
+  void (*add)(const float* from, std::int64_t count, float* to);
   /// lse = scale * largest + log(sums), and sums = 1 / sums.
   void (*finish_softmax)(const ScoreTile& tile, const SoftmaxState& state, float* lse);
   /// to[j * stride + i] = product[i * 64 + j] * factors[j] for i < size, j < queries.

@@ -133,21 +133,36 @@ EPI_INLINE Vec lanes_along(const From* from, std::int64_t count, Bf16) {
   return reinterpret_cast<Vec>(both);
 }
 
+/// Sixteen columns, of which `exist` exist. Inlined, so that 16 is a constant to the compiler and
+/// everything stays in registers.
 template <class From, class To>
-void columns(const From* from, std::int64_t stride, std::int64_t k, std::int64_t cols, To* to) {
+EPI_INLINE void sixteen_columns(const From* from, std::int64_t stride, std::int64_t k,
+                                std::int64_t exist, To* to) {
   constexpr std::int64_t kAlong = kLanes * static_cast<std::int64_t>(sizeof(float) / sizeof(To));
   auto* lanes = reinterpret_cast<float*>(to);
+  for (std::int64_t i = 0; i < k; i += kAlong) {
+    Vec a[kLanes] = {};
+    const std::int64_t count = at_most(k - i, kAlong);
+    for (std::int64_t lane = 0; lane < exist; ++lane) {
+      const From* at = from + lane * stride + i;
+      a[lane] = count == kAlong ? lanes_along(at, kAlong, To{}) : lanes_along(at, count, To{});
+    }
+    transpose_lanes(a);
+    float* block = lanes + i / kAlong * kLanes * kBlock;
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) store(block + lane * kBlock, a[lane]);
+  }
+}
+
+template <class From, class To>
+void columns(const From* from, std::int64_t stride, std::int64_t k, std::int64_t cols, To* to) {
+  constexpr auto kPerLane = static_cast<std::int64_t>(sizeof(float) / sizeof(To));
   for (std::int64_t j = 0; j < kBlock; j += kLanes) {
-    for (std::int64_t i = 0; i < k; i += kAlong) {
-      Vec a[kLanes] = {};
-      const std::int64_t count = at_most(k - i, kAlong);
-      const std::int64_t exist = at_most(cols - j, kLanes);
-      for (std::int64_t lane = 0; lane < exist; ++lane) {
-        a[lane] = lanes_along(from + (j + lane) * stride + i, count, To{});
-      }
-      transpose_lanes(a);
-      float* block = lanes + i / kAlong * kLanes * kBlock + j;
-      for (std::int64_t lane = 0; lane < kLanes; ++lane) store(block + lane * kBlock, a[lane]);
+    const std::int64_t exist = at_most(cols - j, kLanes);
+    To* block = to + j * kPerLane;
+    if (exist == kLanes) {
+      sixteen_columns(from + j * stride, stride, k, kLanes, block);
+    } else {
+      sixteen_columns(from + j * stride, stride, k, exist, block);
     }
   }
 }
