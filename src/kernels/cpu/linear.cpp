@@ -21,9 +21,9 @@ namespace {
 // linear_grad_input.
 
 // Rows of the result that share a packed strip: packing costs a share of about 16 / rows of the
-// product. Rows multiplied at once: 64 KiB of results.
+// product. Rows multiplied at once: 32 KiB of results.
 constexpr std::int64_t kTaskRows = 1024;
-constexpr std::int64_t kChunkRows = 256;
+constexpr std::int64_t kChunkRows = 128;
 // Columns of a weight gradient that are multiplied at once.
 constexpr std::int64_t kPanelCols = 192;
 
@@ -49,11 +49,18 @@ struct WeightProduct {
   const float* weights;
   bool transposed;
 
-  /// Packs the weights of the columns from `col` on.
-  void pack(std::int64_t col, std::int64_t cols, T* to) const {
+  /// Packs the weights of the columns from `begin` on.
+  void pack(std::int64_t begin, std::int64_t end, T* to) const {
     const PackLoops<float, T>& loops = pack_loops<float, T>();
-    if (transposed) return loops.columns(weights + col * k, k, k, cols, to);
-    loops.rows(weights + col, n, k, cols, to);
+    for (std::int64_t col = begin; col < end; col += kColumnBlock) {
+      const std::int64_t cols = std::min(kColumnBlock, end - col);
+      T* block = to + (col - begin) * packed_depth(k, type_of<T>());
+      if (transposed) {
+        loops.columns(weights + col * k, k, k, cols, block);
+      } else {
+        loops.rows(weights + col, n, k, cols, block);
+      }
+    }
   }
 };
 
@@ -87,16 +94,34 @@ ChunkKernels kernels_of(std::int64_t m, std::int64_t chunk_rows, std::int64_t n,
   return kernels;
 }
 
-/// Multiplies chunk by chunk and calls finish(from, chunk) with each result, which lies without
-/// gaps at `from` in the thread's workspace.
-template <class T, class Finish>
-void each_chunk(const WeightProduct<T>& whole, Pool& pool, Gemm& gemm, const Finish& finish) {
-  const ChunkKernels kernels =
-      kernels_of<T>(whole.m, kChunkRows, whole.n, kColumnBlock, whole.k, gemm);
-  constexpr std::int64_t kProduct = kChunkRows * kColumnBlock;
-  const std::int64_t strip_size = packed_size(whole.k, kColumnBlock, type_of<T>());
+/// Asks for a chunk of a row-major matrix with `stride` columns to be brought into the second-level
+/// cache, which happens while the processor multiplies. Rows of a chunk are too short for it to
+/// foresee them; without this the epilogue of a product waits for memory longer than it computes.
+template <class T>
+void prefetch(const T* matrix, std::int64_t stride, const Chunk& chunk) {
+  constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
+  constexpr int kToRead = 0;
+  constexpr int kSecondLevel = 2;
+  if (matrix == nullptr) return;
+  for (std::int64_t row = 0; row < chunk.rows; ++row) {
+    const T* from = matrix + (chunk.row + row) * stride + chunk.col;
+    for (std::int64_t col = 0; col < chunk.cols; col += kLine) {
+      __builtin_prefetch(from + col, kToRead, kSecondLevel);
+    }
+  }
+}
+
+/// Multiplies chunk by chunk. Calls foresee(chunk) before, and finish(from, chunk) with each
+/// result, which lies without gaps at `from` in the thread's workspace.
+template <class T, class Foresee, class Finish>
+void each_chunk(const WeightProduct<T>& whole, Pool& pool, Gemm& gemm, const Foresee& foresee,
+                const Finish& finish) {
+  const std::int64_t width = kColumnBlock;
+  const ChunkKernels kernels = kernels_of<T>(whole.m, kChunkRows, whole.n, width, whole.k, gemm);
+  const std::int64_t kProduct = kChunkRows * width;
+  const std::int64_t strip_size = packed_size(whole.k, width, type_of<T>());
   gemm.reserve(kProduct + strip_size * static_cast<std::int64_t>(sizeof(T)) / 4);
-  const Cut strips{whole.n, kColumnBlock};
+  const Cut strips{whole.n, width};
   const Cut rows{whole.m, kTaskRows};
   pool.run(strips.count * rows.count, [&](std::int64_t task, int thread) {
     float* product = gemm.workspace(thread);
@@ -105,9 +130,10 @@ void each_chunk(const WeightProduct<T>& whole, Pool& pool, Gemm& gemm, const Fin
     chunk.col = strips.begin(task / rows.count);
     chunk.cols = strips.end(task / rows.count) - chunk.col;
     const std::int64_t end = rows.end(task % rows.count);
-    whole.pack(chunk.col, chunk.cols, strip);
+    whole.pack(chunk.col, chunk.col + chunk.cols, strip);
     for (chunk.row = rows.begin(task % rows.count); chunk.row < end; chunk.row += kChunkRows) {
       chunk.rows = std::min(kChunkRows, end - chunk.row);
+      foresee(chunk);
       const bool last_row = chunk.row + chunk.rows == whole.m;
       const bool last_col = chunk.col + chunk.cols == whole.n;
       gemm.multiply(*kernels[last_row][last_col], whole.left + chunk.row * whole.k, strip, product,
@@ -139,7 +165,8 @@ void linear_as(const LinearArgs& args, Pool& pool, Gemm& gemm) {
   const float* bias = elements<float>(args.b);
   T* pre = elements<T>(args.pre);
   T* y = elements<T>(args.y);
-  each_chunk(whole, pool, gemm, [&](const float* from, const Chunk& chunk) {
+  const auto reads_nothing = [](const Chunk&) {};
+  each_chunk(whole, pool, gemm, reads_nothing, [&](const float* from, const Chunk& chunk) {
     const Product<T> product = place(from, chunk, y, n);
     const float* own_bias = bias != nullptr ? bias + chunk.col : nullptr;
     if (args.epilogue == Activation::none) return epilogues<T>().set(product, own_bias);
@@ -174,7 +201,11 @@ void linear_grad_input_as(const LinearGradInputArgs& args, Pool& pool, Gemm& gem
   // Column sums of each chunk, taken while it is in cache: [chunks down, n].
   const std::int64_t down = Cut{m, kChunkRows}.count;
   float* sums = args.db_before ? gemm.shared(down * n) : nullptr;
-  each_chunk(whole, pool, gemm, [&](const float* from, const Chunk& chunk) {
+  const auto foresee = [&](const Chunk& chunk) {
+    if (args.write == Write::add) prefetch(elements<T>(args.dx), n, chunk);
+    prefetch(elements<T>(args.pre), n, chunk);
+  };
+  each_chunk(whole, pool, gemm, foresee, [&](const float* from, const Chunk& chunk) {
     const Product<T> product = place(from, chunk, dx, n);
     finish_grad_input(args, product, chunk.row * n + chunk.col);
     if (sums == nullptr) return;
