@@ -33,24 +33,23 @@ HeadParameters add_state_head(const ModelConfig& config, ParameterTable& table) 
 }
 
 ClassHead::ClassHead(const ModelConfig& config, const HeadParameters& parameters,
-                     kernels::LossTerm term, std::int64_t slots, core::DType activations,
-                     kernels::Ops& ops)
+                     kernels::LossTerm term, std::int64_t slots, kernels::Ops& ops,
+                     Workspace& workspace)
     : ops_(&ops),
       parameters_(parameters),
       term_(term),
       activation_(config.activation),
-      epsilon_(config.epsilon),
-      workspace_(ops.device(), activations) {
+      epsilon_(config.epsilon) {
   const std::int64_t h = config.hidden;
-  gathered_ = workspace_.activation({slots, h});
-  pre_activation_ = workspace_.activation({slots, h});
-  activated_ = workspace_.activation({slots, h});
-  normed_ = workspace_.activation({slots, h});
-  mean_ = workspace_.statistic({slots});
-  rstd_ = workspace_.statistic({slots});
-  logits_ = workspace_.activation({slots, parameters.decoder.weight.rows});
-  dnormed_ = workspace_.activation({slots, h});
-  dactivated_ = workspace_.activation({slots, h});
+  gathered_ = workspace.activation({slots, h});
+  pre_activation_ = workspace.activation({slots, h});
+  activated_ = workspace.activation({slots, h});
+  normed_ = workspace.activation({slots, h});
+  mean_ = workspace.statistic({slots});
+  rstd_ = workspace.statistic({slots});
+  logits_ = workspace.activation({slots, parameters.decoder.weight.rows});
+  dnormed_ = workspace.activation({slots, h});
+  dactivated_ = workspace.activation({slots, h});
 }
 
 void ClassHead::forward(const core::ConstView& hidden, const Targets& targets,

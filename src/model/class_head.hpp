@@ -43,10 +43,9 @@ struct HeadParameters {
 
 class ClassHead {
  public:
-  /// Plans activations, elements of `activations`, for `slots` = M targets. `ops` must outlive this
-  /// object.
+  /// Plans activations for `slots` = M targets. `ops` and `workspace` must outlive this object.
   ClassHead(const ModelConfig& config, const HeadParameters& parameters, kernels::LossTerm term,
-            std::int64_t slots, core::DType activations, kernels::Ops& ops);
+            std::int64_t slots, kernels::Ops& ops, Workspace& workspace);
 
   /// Losses at the targets; logits() then holds their gradient. `hidden` is [B, T, H].
   void forward(const core::ConstView& hidden, const Targets& targets, const HeadOutputs& outputs,
@@ -56,9 +55,6 @@ class ClassHead {
   /// d(loss)/d(hidden).
   void backward(const Targets& targets, kernels::Write write, const core::View& hidden_gradient,
                 const Pass& pass);
-
-  /// Bytes this head holds beside parameters and gradients; fixed after construction.
-  [[nodiscard]] std::size_t activation_bytes() const { return workspace_.bytes(); }
 
  private:
   /// From the gradient of the transform's pre-activation, in transformed_, to hidden's.
@@ -70,7 +66,6 @@ class ClassHead {
   kernels::LossTerm term_;
   kernels::Activation activation_;
   float epsilon_;
-  Workspace workspace_;
   core::View gathered_, pre_activation_, activated_, normed_;  ///< [M, H]
   core::View mean_, rstd_;                                     ///< [M]
   core::View logits_;                                          ///< [M, C]

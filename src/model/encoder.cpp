@@ -4,12 +4,9 @@
 
 namespace epi::model {
 
-Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, const Execution& execution,
-                 kernels::Ops& ops, ParameterTable& table)
-    : ops_(&ops),
-      epsilon_(config.epsilon),
-      recompute_(execution.recompute),
-      workspace_(ops.device(), execution.activations) {
+Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, Recompute recompute,
+                 kernels::Ops& ops, ParameterTable& table, Workspace& workspace)
+    : ops_(&ops), epsilon_(config.epsilon), recompute_(recompute) {
   const std::int64_t h = config.hidden;
   const std::string prefix = "bert.embeddings.";
   words_ =
@@ -22,26 +19,26 @@ Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, const Execu
   for (std::int32_t index = 0; index < config.layers; ++index) {
     layers_.emplace_back(config, index, table);
   }
-  plan(config, shape);
+  plan(config, shape, workspace);
 }
 
-void Encoder::plan(const ModelConfig& config, const BatchShape& shape) {
+void Encoder::plan(const ModelConfig& config, const BatchShape& shape, Workspace& workspace) {
   const std::int64_t b = shape.batch;
   const std::int64_t t = shape.tokens;
   const std::int64_t h = config.hidden;
-  embedded_ = workspace_.activation({b, t, h});
-  mean_ = workspace_.statistic({b * t});
-  rstd_ = workspace_.statistic({b * t});
+  embedded_ = workspace.activation({b, t, h});
+  mean_ = workspace.statistic({b * t});
+  rstd_ = workspace.statistic({b * t});
   const std::size_t sets = recompute_ == Recompute::layer ? 1 : layers_.size();
-  for (std::size_t i = 0; i < sets; ++i) kept_.push_back(plan_layer(config, shape, workspace_));
+  for (std::size_t i = 0; i < sets; ++i) kept_.push_back(plan_layer(config, shape, workspace));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    outputs_.push_back(workspace_.activation({b, t, h}));
+    outputs_.push_back(workspace.activation({b, t, h}));
   }
-  scratch_.dout = workspace_.activation({b, t, h});
-  scratch_.dmiddle = workspace_.activation({b, t, h});
-  if (config.dropout > 0.0F) scratch_.ddropped = workspace_.activation({b, t, h});
-  scratch_.dqkv = workspace_.activation({b, t, 3 * h});
-  scratch_.intermediate = workspace_.activation({b * t, config.intermediate});
+  scratch_.dout = workspace.activation({b, t, h});
+  scratch_.dmiddle = workspace.activation({b, t, h});
+  if (config.dropout > 0.0F) scratch_.ddropped = workspace.activation({b, t, h});
+  scratch_.dqkv = workspace.activation({b, t, 3 * h});
+  scratch_.intermediate = workspace.activation({b * t, config.intermediate});
 }
 
 kernels::Dropout Encoder::dropout(const Pass& pass) const {

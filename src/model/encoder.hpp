@@ -24,9 +24,9 @@ struct EncoderInput {
 class Encoder {
  public:
   /// Appends the encoder's parameters ("bert....") to the table and plans its activations. Both
-  /// configurations have been checked. `ops` must outlive this object.
-  Encoder(const ModelConfig& config, const BatchShape& shape, const Execution& execution,
-          kernels::Ops& ops, ParameterTable& table);
+  /// configurations have been checked. `ops` and `workspace` must outlive this object.
+  Encoder(const ModelConfig& config, const BatchShape& shape, Recompute recompute,
+          kernels::Ops& ops, ParameterTable& table, Workspace& workspace);
 
   /// Writes hidden(). Announces each layer through pass.hooks.before_read.
   void forward(const EncoderInput& input, const Pass& pass);
@@ -42,12 +42,10 @@ class Encoder {
   [[nodiscard]] core::View hidden_gradient() const { return scratch_.dout; }
   /// [V, H], for a tied decoder.
   [[nodiscard]] const Slice& word_embeddings() const { return words_; }
-  /// Bytes of activations and gradients of all layers; fixed after construction.
-  [[nodiscard]] std::size_t activation_bytes() const { return workspace_.bytes(); }
 
  private:
   /// Activations and scratch of all layers.
-  void plan(const ModelConfig& config, const BatchShape& shape);
+  void plan(const ModelConfig& config, const BatchShape& shape, Workspace& workspace);
   /// What layer `index` reads.
   [[nodiscard]] const core::View& input_of(std::size_t index) const {
     return index == 0 ? embedded_ : outputs_[index - 1];
@@ -69,7 +67,6 @@ class Encoder {
   kernels::Ops* ops_;
   float epsilon_;
   Recompute recompute_;
-  Workspace workspace_;
   Slice words_, positions_, types_;
   Norm norm_;
   core::View embedded_;     ///< [B, T, H]

@@ -109,16 +109,17 @@ struct MaskedModel::State {
       : config(checked(model, batch)),
         shape(batch),
         execution(how),
-        encoder(config, shape, execution, ops, table),
+        workspace(ops.device(), execution.activations),
+        encoder(config, shape, execution.recompute, ops, table, workspace),
         dna(add_dna_head(config, encoder.word_embeddings(), table)) {
     if (shape.dna_slots > 0) {
-      dna_head.emplace(config, dna, kernels::LossTerm::dna, shape.batch * shape.dna_slots,
-                       execution.activations, ops);
+      dna_head.emplace(config, dna, kernels::LossTerm::dna, shape.batch * shape.dna_slots, ops,
+                       workspace);
     }
     if (config.num_states > 0) states = add_state_head(config, table);
     if (shape.state_slots > 0) {
       state_head.emplace(config, states, kernels::LossTerm::state, shape.batch * shape.state_slots,
-                         execution.activations, ops);
+                         ops, workspace);
     }
     padding = padding_of(table);
   }
@@ -139,6 +140,7 @@ struct MaskedModel::State {
   BatchShape shape;
   Execution execution;
   ParameterTable table;
+  Workspace workspace;
   Encoder encoder;
   HeadParameters dna, states;
   std::optional<ClassHead> dna_head, state_head;
@@ -171,10 +173,7 @@ core::ConstView MaskedModel::hidden() const {
 }
 
 std::size_t MaskedModel::activation_bytes() const {
-  std::size_t bytes = state_->encoder.activation_bytes();
-  if (state_->dna_head) bytes += state_->dna_head->activation_bytes();
-  if (state_->state_head) bytes += state_->state_head->activation_bytes();
-  return bytes;
+  return state_->workspace.bytes();
 }
 
 void MaskedModel::forward(const Batch& batch, const core::ConstView& parameters,
