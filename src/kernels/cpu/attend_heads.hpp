@@ -144,37 +144,19 @@ class Pieces {
 
 /// A product of tiles: [keys, 64] = [keys, D] [D, 64]: scores, or gradients of probabilities.
 [[nodiscard]] inline const Gemm::Kernel& compile_scores(const Heads& h, Gemm& gemm) {
-  return gemm.kernel({.m = h.keys,
-                      .n = kTileQueries,
-                      .k = h.depth,
-                      .b = Layout::packed,
-                      .lda = h.depth,
-                      .ldc = kTileQueries,
-                      .inputs = h.type});
+  return gemm.kernel({.m = h.keys, .n = kTileQueries, .k = h.depth, .inputs = h.type});
 }
 
 /// [D, 64] (=|+=) [D, keys] [keys, 64]: values or keys, mixed for each query.
 [[nodiscard]] inline const Gemm::Kernel& compile_mix(const Heads& h, Write write, Gemm& gemm) {
-  return gemm.kernel({.m = h.size,
-                      .n = kTileQueries,
-                      .k = h.keys,
-                      .b = Layout::packed,
-                      .lda = h.keys,
-                      .ldc = kTileQueries,
-                      .write = write,
-                      .inputs = h.type});
+  return gemm.kernel(
+      {.m = h.size, .n = kTileQueries, .k = h.keys, .write = write, .inputs = h.type});
 }
 
 /// [keys, D] (=|+=) [keys, 64] [64, D]: gradients of keys or values.
 [[nodiscard]] inline const Gemm::Kernel& compile_spread(const Heads& h, Write write, Gemm& gemm) {
-  return gemm.kernel({.m = h.keys,
-                      .n = h.depth,
-                      .k = kTileQueries,
-                      .b = Layout::packed,
-                      .lda = kTileQueries,
-                      .ldc = h.depth,
-                      .write = write,
-                      .inputs = h.type});
+  return gemm.kernel(
+      {.m = h.keys, .n = h.depth, .k = kTileQueries, .write = write, .inputs = h.type});
 }
 
 /// The right operand [D, 64] of queries that lie in rows of memory.

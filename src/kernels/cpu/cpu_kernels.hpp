@@ -7,7 +7,7 @@
 
 namespace epi::kernels::cpu {
 
-class Gemm;  // gemm.hpp: oneDNN with shape-fixed panels
+class Gemm;  // gemm.hpp: products of one thread
 
 /// One task per window.
 void assemble(const AssembleArgs& args, Pool& pool);
@@ -15,11 +15,11 @@ void assemble(const AssembleArgs& args, Pool& pool);
 void embed(const EmbedArgs& args, Pool& pool);
 /// Sorted by table row, so that no two tasks add to one row at a time.
 void embed_grad(const EmbedGradArgs& args, Pool& pool);
-/// Panels of a product, bias and GELU applied while a panel is in cache.
+/// Strips of columns: weights packed, rows multiplied, bias and GELU applied while in cache.
 void linear(const LinearArgs& args, Pool& pool, Gemm& gemm);
-/// Panels likewise; db_before adds up panels from top to bottom.
+/// Likewise; db_before adds up chunks from top to bottom.
 void linear_grad_input(const LinearGradInputArgs& args, Pool& pool, Gemm& gemm);
-/// Panels likewise; the first panel of each row also sums db.
+/// x packed by all; then strips of dy, each transposed, summed and multiplied by one thread.
 void linear_grad_weight(const LinearGradWeightArgs& args, Pool& pool, Gemm& gemm);
 /// One task per head and 512 queries; scores never leave the cache.
 void attend(const AttendArgs& args, Pool& pool, Gemm& gemm);

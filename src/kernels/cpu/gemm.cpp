@@ -14,31 +14,14 @@
 #include "core/buffer.hpp"
 #include "core/error.hpp"
 #include "kernels/cpu/isa.hpp"
-#include "kernels/cpu/packed.hpp"
 
 namespace epi::kernels::cpu {
 namespace {
 
-// 128 x 192 floats stay in a 1 MiB L2 with the rows they are made of, and give 32 tasks for the
-// smallest product of a base-size layer at 1024 tokens. With packed right operands smaller panels
-// cost nothing: 128 x 192 x 768 runs as fast as 256 x 384 x 768 (measured).
-constexpr std::int64_t kPanelRows = 128;
-constexpr std::int64_t kPanelCols = 192;
-constexpr std::int64_t kRowStep = 16;
-
 using Memory = dnnl::memory;
 
-/// A rows x cols operand; its layout is in the strides, so nothing is copied to transpose it.
-Memory::desc matrix(std::int64_t rows, std::int64_t cols, std::int64_t ld, Layout layout,
-                    core::DType type) {
-  const bool half = type == core::DType::bf16;
-  const Memory::data_type element = half ? Memory::data_type::bf16 : Memory::data_type::f32;
-  if (layout == Layout::packed) {
-    using Tag = Memory::format_tag;
-    return {{rows, cols}, element, half ? Tag::BA16a64b2a : Tag::BA16a64b};
-  }
-  const Memory::dims strides = layout == Layout::plain ? Memory::dims{ld, 1} : Memory::dims{1, ld};
-  return {{rows, cols}, element, strides};
+Memory::desc plain(std::int64_t rows, std::int64_t cols, Memory::data_type type) {
+  return {{rows, cols}, type, Memory::format_tag::ab};
 }
 
 /// What oneDNN would run for a shape; adding to c is its `sum` post-operation.
@@ -50,18 +33,13 @@ dnnl::matmul::primitive_desc describe(const GemmShape& s, const dnnl::engine& en
     sum.append_sum(1.0F);
     attributes.set_post_ops(sum);
   }
-  const dnnl::matmul::desc product(matrix(s.m, s.k, s.lda, s.a, s.inputs),
-                                   matrix(s.k, s.n, s.ldb, s.b, s.inputs),
-                                   matrix(s.m, s.n, s.ldc, Layout::plain, core::DType::f32));
+  using Type = Memory::data_type;
+  using Tag = Memory::format_tag;
+  const bool half = s.inputs == core::DType::bf16;
+  const Type type = half ? Type::bf16 : Type::f32;
+  const Memory::desc packed({s.k, s.n}, type, half ? Tag::BA16a64b2a : Tag::BA16a64b);
+  const dnnl::matmul::desc product(plain(s.m, s.k, type), packed, plain(s.m, s.n, Type::f32));
   return {product, attributes, engine};
-}
-
-/// Pieces of `total` of at most `limit`, even and in steps; returns the piece.
-std::int64_t piece(std::int64_t total, std::int64_t limit, std::int64_t step) {
-  if (total <= limit) return std::max<std::int64_t>(total, 1);
-  const std::int64_t pieces = (total + limit - 1) / limit;
-  const std::int64_t even = (total + pieces - 1) / pieces;
-  return (even + step - 1) / step * step;
 }
 
 }  // namespace
@@ -189,33 +167,6 @@ const char* Gemm::bf16_unit() {
   const auto level = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
   const auto amx = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
   return (level & amx) == amx ? "AMX" : "AVX512-BF16";
-}
-
-Panels::Panels(std::int64_t rows, std::int64_t cols)
-    : total_rows_(rows),
-      total_cols_(cols),
-      panel_rows_(piece(rows, kPanelRows, kRowStep)),
-      panel_cols_(piece(cols, kPanelCols, kColumnBlock)),
-      down_((rows + panel_rows_ - 1) / panel_rows_),
-      across_((cols + panel_cols_ - 1) / panel_cols_) {}
-
-Panels::Panel Panels::at(std::int64_t task) const {
-  const std::int64_t down = task / across_;
-  const std::int64_t across = task % across_;
-  return {.row = down * panel_rows_,
-          .rows = rows(down + 1 == down_),
-          .col = across * panel_cols_,
-          .cols = cols(across + 1 == across_),
-          .down = down,
-          .across = across};
-}
-
-std::int64_t Panels::rows(bool last) const {
-  return last ? total_rows_ - (down_ - 1) * panel_rows_ : panel_rows_;
-}
-
-std::int64_t Panels::cols(bool last) const {
-  return last ? total_cols_ - (across_ - 1) * panel_cols_ : panel_cols_;
 }
 
 }  // namespace epi::kernels::cpu

@@ -85,9 +85,6 @@ ChunkKernels kernels_of(std::int64_t m, std::int64_t chunk_rows, std::int64_t n,
           &gemm.kernel({.m = last_row ? last(m, chunk_rows) : std::min(m, chunk_rows),
                         .n = cols,
                         .k = k,
-                        .b = Layout::packed,
-                        .lda = k,
-                        .ldc = cols,
                         .inputs = type_of<T>()});
     }
   }
