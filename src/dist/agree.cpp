@@ -14,6 +14,8 @@ core::Failure outcome_of(const std::function<void()>& local) {
   try {
     local();
     return {};
+  } catch (const Agreed&) {
+    throw;  // known to all ranks already, from an agreement inside of this one
   } catch (...) {
     // Not only ours (out of memory, a library): no reason to leave the others waiting.
     return core::describe(std::current_exception());

@@ -108,6 +108,7 @@ struct Agreed {};
 
 /// Runs `local` and lets all ranks agree on the outcome: if it throws core::Error on any rank,
 /// every rank throws the same error (worst kind, then lowest rank; the message names the rank).
+/// `local` may agree itself: what that throws passes through.
 void agree(Communicator& world, const std::function<void()>& local);
 
 }  // namespace epi::dist

@@ -3,6 +3,8 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "dist/gradient_buckets.hpp"
@@ -56,6 +58,8 @@ model::BatchShape batch_shape(const RunConfig& config, std::int32_t bin_bp) {
 struct TrainingStep::State {
   explicit State(const StepSetup& s);
 
+  /// The other half of the construction: `gradients` is memory that the ranks share.
+  void sum_in(core::Tensor gradients);
   void assemble();
   void set_scales();
   void compute();
@@ -72,8 +76,8 @@ struct TrainingStep::State {
   model::MaskedModel model;
   core::Tensor parameters, moment1, moment2;
   std::vector<kernels::ParameterSlice> slices;
-  GradientTree tree;
-  dist::GradientBuckets buckets;
+  std::optional<GradientTree> tree;
+  std::optional<dist::GradientBuckets> buckets;
   std::vector<model::Batch> batches;     // of the next step
   std::vector<core::SampleRef> samples;  // of one micro-batch
   std::vector<StepState> states;         // one per micro-batch, then the update's
@@ -92,12 +96,6 @@ TrainingStep::State::State(const StepSetup& s)
       moment1(core::DType::f32, {model.table().block_size()}, s.ops.device()),
       moment2(core::DType::f32, {model.table().block_size()}, s.ops.device()),
       slices(model.table().slices()),
-      tree(local, s.world.reducible(core::DType::f32, model.table().block_size(), s.ops.device()),
-           s.ops),
-      buckets(s.world, tree.result(), kBucketBytes,
-              [this](std::int64_t first, std::int64_t count) {
-                tree.add_last(first, count, setup.stream);
-              }),
       samples(static_cast<std::size_t>(s.config.train.micro_batch)),
       states(static_cast<std::size_t>(local) + 1) {
   for (std::int64_t j = 0; j < local; ++j) batches.emplace_back(model.shape(), s.ops.device());
@@ -106,6 +104,14 @@ TrainingStep::State::State(const StepSetup& s)
     state.max_gradient_norm = static_cast<float>(s.config.optimizer.max_gradient_norm);
   }
   model::initialise(model.table(), s.config.train.seed, s.model.initial_deviation, parameters);
+}
+
+void TrainingStep::State::sum_in(core::Tensor gradients) {
+  tree.emplace(local, std::move(gradients), setup.ops);
+  buckets.emplace(setup.world, tree->result(), kBucketBytes,
+                  [this](std::int64_t first, std::int64_t count) {
+                    tree->add_last(first, count, setup.stream);
+                  });
 }
 
 // Micro-batches of step progress.step + 1, and how many targets they hold.
@@ -165,8 +171,8 @@ void TrainingStep::State::compute() {
     if (j + 1 == batches.size()) return backward_last(j);
     const auto leaf = static_cast<std::int64_t>(j);
     timings.measure(Part::backward, [&] {
-      model.backward(batches[j], parameters, &states[j], tree.leaf(leaf), {}, setup.stream);
-      tree.add(leaf, setup.stream);
+      model.backward(batches[j], parameters, &states[j], tree->leaf(leaf), {}, setup.stream);
+      tree->add(leaf, setup.stream);
     });
   }
 }
@@ -176,10 +182,10 @@ void TrainingStep::State::compute() {
 void TrainingStep::State::backward_last(std::size_t j) {
   const auto start = Timings::Clock::now();
   model::BlockHooks hooks;
-  hooks.gradients_done = [this](std::int64_t offset) { buckets.done_from(offset, setup.stream); };
+  hooks.gradients_done = [this](std::int64_t offset) { buckets->done_from(offset, setup.stream); };
   // Runs hooks as it goes, so most of the exchange is over when it returns.
-  model.backward(batches[j], parameters, &states[j], tree.leaf(local - 1), hooks, setup.stream);
-  const dist::ExchangeStatistics exchange = buckets.finish(setup.stream);
+  model.backward(batches[j], parameters, &states[j], tree->leaf(local - 1), hooks, setup.stream);
+  const dist::ExchangeStatistics exchange = buckets->finish(setup.stream);
   // What the exchange hid behind backward counts as backward.
   timings.add(Part::backward, seconds_since(start) - exchange.exposed_s);
   timings.add(Part::exchange, exchange.exposed_s);
@@ -188,11 +194,11 @@ void TrainingStep::State::backward_last(std::size_t j) {
 void TrainingStep::State::update() {
   const OptimizerConfig& optimizer = setup.config.optimizer;
   StepState& state = update_state();
-  setup.ops.sum_squares({.in = tree.result(), .out = View(&state.gradient_sum_squares, {1})},
+  setup.ops.sum_squares({.in = tree->result(), .out = View(&state.gradient_sum_squares, {1})},
                         setup.stream);
   setup.ops.update({.slices = slices,
                     .parameters = parameters,
-                    .gradients = tree.result(),
+                    .gradients = tree->result(),
                     .moment1 = moment1,
                     .moment2 = moment2,
                     .beta1 = static_cast<float>(optimizer.beta1),
@@ -236,7 +242,13 @@ StepReport TrainingStep::State::report() const {
   return report;
 }
 
-TrainingStep::TrainingStep(const StepSetup& setup) : state_(std::make_unique<State>(setup)) {}
+TrainingStep::TrainingStep(const StepSetup& setup) {
+  dist::agree(setup.world, [&] { state_ = std::make_unique<State>(setup); });
+  // All ranks have come this far: shared memory is made together.
+  core::Tensor gradients = setup.world.reducible(
+      core::DType::f32, state_->model.table().block_size(), setup.ops.device());
+  dist::agree(setup.world, [&] { state_->sum_in(std::move(gradients)); });
+}
 TrainingStep::~TrainingStep() = default;
 
 StepReport TrainingStep::run(bool wish_to_stop) {
@@ -286,7 +298,7 @@ Timings& TrainingStep::timings() {
 StepMemory TrainingStep::memory() const {
   const State& s = *state_;
   StepMemory memory{.parameters = s.parameters.view().bytes(),
-                    .gradients = s.tree.bytes(),
+                    .gradients = s.tree->bytes(),
                     .moments = s.moment1.view().bytes() + s.moment2.view().bytes(),
                     .activations = s.model.activation_bytes()};
   for (const model::Batch& batch : s.batches) memory.batches += batch.bytes();

@@ -71,7 +71,8 @@ struct StepMemory {
 
 class TrainingStep {
  public:
-  /// Allocates everything that steps need and sets initial parameters. DeviceError without memory.
+  /// Allocates everything that steps need and sets initial parameters. Collective: when one
+  /// rank has no memory for it, all ranks throw DeviceError.
   explicit TrainingStep(const StepSetup& setup);
   ~TrainingStep();
 

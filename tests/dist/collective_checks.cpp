@@ -259,6 +259,26 @@ void agrees_on_the_worst_failure(Communicator& world) {
   }
 }
 
+/// An agreement inside of another: its error is not agreed on again. And when a rank fails before
+/// it comes to the inner one, the others hear of it there.
+void agrees_inside_of_an_agreement(Communicator& world) {
+  if (world.size() == 1) return;  // passes through as it is
+  for (const bool before : {false, true}) {
+    try {
+      agree(world, [&] {
+        if (before && world.rank() == 1) throw core::InputError("one");
+        agree(world, [&] {
+          if (!before && world.rank() == 1) throw core::InputError("one");
+        });
+      });
+      ADD_FAILURE() << "rank " << world.rank() << " has not heard of the failure";
+    } catch (const core::InputError& error) {
+      EXPECT_STREQ(error.what(), "rank 1: one");
+    }
+  }
+  world.barrier();  // the communicator still works
+}
+
 /// All ranks throw Expected once rank 0 has thrown `foreign`.
 template <class Expected, class Foreign>
 void agrees_on(Communicator& world, const Foreign& foreign) {
@@ -414,6 +434,7 @@ const std::vector<CollectiveCheck>& collective_checks() {
       {"groups", makes_groups},
       {"agree_all_well", agrees_when_all_is_well},
       {"agree_one_failure", agrees_on_one_failure},
+      {"agree_inside_agree", agrees_inside_of_an_agreement},
       {"agree_worst_failure", agrees_on_the_worst_failure},
       {"agree_foreign_exception", agrees_on_foreign_exceptions},
       {"reducible_slices", sums_slices_of_reducible_memory},
