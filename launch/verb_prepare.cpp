@@ -48,7 +48,7 @@ int prepare(const Options& options, Session& session) {
   }
   data::PrepareOptions complete = options.prepare;
   complete.command = session.command();
-  complete.threads = train::threads_per_rank(complete.threads, session.world());
+  complete.threads = train::threads_per_rank(complete.threads, session.world(), session.log());
   const data::PrepareReport report = run(complete, session);
   if (session.speaks()) {
     for (const std::string& line : report.warnings) session.log().warn("{}", line);

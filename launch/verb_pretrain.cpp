@@ -57,7 +57,7 @@ int pretrain(const Options& options, Session& session) {
     }
   });
   if (options.dry_run) {
-    const int threads = train::threads_per_rank(config->train.threads, world);
+    const int threads = train::threads_per_rank(config->train.threads, world, session.log());
     plan = plan_of(*config, threads, world);
   }
   if (!options.trains()) {

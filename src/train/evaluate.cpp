@@ -90,7 +90,7 @@ EvaluationReport Evaluation::go() {
     if (world_.rank() == 0) step = step_of(options_, log_);
   });
   world_.broadcast(core::View(&step, {1}), 0);
-  threads_ = threads_per_rank(options_.threads, world_);
+  threads_ = threads_per_rank(options_.threads, world_, log_);
   dist::agree(world_, [&] {
     open(step);
     ops_ = kernels::make_cpu_ops(threads_);

@@ -92,7 +92,7 @@ class Run {
 };
 
 RunResult Run::go() {
-  threads_ = threads_per_rank(config_.train.threads, world_);
+  threads_ = threads_per_rank(config_.train.threads, world_, log_);
   dist::agree(world_, [&] {
     check_ranks(config_, world_.size());
     data_.emplace(open_run_data(config_, world_));

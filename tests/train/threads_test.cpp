@@ -45,6 +45,27 @@ TEST(ShareOfCores_ranksOnTheSameCores, isAnEqualPart) {
             std::vector<int>({2, 2, 2, 2}));
 }
 
+TEST(BindingWarning_allCoresInUse, isSilent) {
+  EXPECT_EQ(binding_warning(std::vector<std::string>{"1111"}, "1111"), "");
+  EXPECT_EQ(binding_warning(std::vector<std::string>{"1100", "0011"}, "1111"), "");
+  EXPECT_EQ(binding_warning(std::vector<std::string>{"11", "11"}, "1100"), "");
+}
+
+TEST(BindingWarning_idleCores, namesThemAndWhatHelps) {
+  // As mpirun binds two ranks by default: one core each, of eight.
+  const std::string text =
+      binding_warning(std::vector<std::string>{"10000000", "01000000"}, "11111111");
+  EXPECT_NE(text.find("2 ranks of this host to 2 of its 8 cores"), std::string::npos) << text;
+  EXPECT_NE(text.find("the other 6 stay idle"), std::string::npos) << text;
+  for (const char* help : {"--bind-to none", "--map-by slot:PE=4", "--cpus-per-task=4"}) {
+    EXPECT_NE(text.find(help), std::string::npos) << text;
+  }
+  // Both on one core, and more ranks than cores.
+  EXPECT_NE(binding_warning(std::vector<std::string>{"10", "10", "10"}, "11")
+                .find("3 ranks of this host to 1 of its 2 cores"),
+            std::string::npos);
+}
+
 TEST(ThreadsPerRank_configured, isThatNumberForAll) {
   EXPECT_EQ(threads_of(3, 5), std::vector<int>({5, 5, 5}));
 }
