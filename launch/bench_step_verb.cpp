@@ -21,6 +21,7 @@ namespace epi::launch {
 namespace {
 
 constexpr int kBarWidth = 36;
+constexpr double kLeastShown = 1e-3;  // of the step: smaller calls share a line (JSON has each)
 
 using Entry = kernels::Profile::Entry;
 
@@ -114,30 +115,49 @@ std::string bar(double seconds, double longest, double share) {
   return std::string(needed, '#') + std::string(whole - needed, '-');
 }
 
+/// One op of a phase, or several small ones together, which have no roof in common.
+std::string op_line(const Entry& entry, const BenchResult& r, double longest) {
+  const Judged j = judged(entry, *r.roofs);
+  return fmt::format("  {:<38}{:>6}{:>10.2f}{:>6.1f} %{:>9.1f} {:<7}{:>8.1f}{:>6.1f} % {}\n",
+                     name_of(entry.cost), entry.calls, 1e3 * entry.seconds,
+                     100.0 * entry.seconds / r.step_s, j.value, j.unit, j.roof, 100.0 * j.share,
+                     bar(entry.seconds, longest, j.share));
+}
+
+/// A name and its time, without a rate.
+std::string time_line(const std::string& name, const std::string& calls, double seconds,
+                      const BenchResult& r) {
+  return fmt::format("{:<40}{:>6}{:>10.2f}{:>6.1f} %\n", name, calls, 1e3 * seconds,
+                     100.0 * seconds / r.step_s);
+}
+
+std::string phase_text(const PhaseProfile& phase, const BenchResult& r, double longest) {
+  std::string text = time_line(phase.name, "", phase.seconds, r);
+  double small_s = 0.0;
+  std::int64_t small = 0;
+  for (const Entry& entry : sorted(phase.ops)) {
+    if (entry.seconds >= kLeastShown * r.step_s) {
+      text += op_line(entry, r, longest);
+    } else {
+      small += entry.calls;
+      small_s += entry.seconds;
+    }
+  }
+  if (small > 0) text += time_line("  small calls", std::to_string(small), small_s, r);
+  return text;
+}
+
 std::string profile_text(const BenchResult& r) {
-  double longest = 0.0;
+  double longest = 0.0, outside = 0.0;
   for (const PhaseProfile& phase : r.phases) {
+    outside += outside_of_ops(phase);
     for (const Entry& entry : phase.ops.entries()) longest = std::max(longest, entry.seconds);
   }
-  std::string text =
-      text_of(*r.roofs) + fmt::format("{:<40}{:>6}{:>10}{:>8}{:>17}{:>8}{:>8}\n", "part", "calls",
-                                      "ms", "step", "rate", "roof", "share");
-  double outside = 0.0;
-  for (const PhaseProfile& phase : r.phases) {
-    text += fmt::format("{:<40}{:>6}{:>10.2f}{:>6.1f} %\n", phase.name, "", 1e3 * phase.seconds,
-                        100.0 * phase.seconds / r.step_s);
-    for (const Entry& entry : sorted(phase.ops)) {
-      const Judged j = judged(entry, *r.roofs);
-      text += fmt::format("  {:<38}{:>6}{:>10.2f}{:>6.1f} %{:>9.1f} {:<7}{:>8.1f}{:>6.1f} % {}\n",
-                          name_of(entry.cost), entry.calls, 1e3 * entry.seconds,
-                          100.0 * entry.seconds / r.step_s, j.value, j.unit, j.roof,
-                          100.0 * j.share, bar(entry.seconds, longest, j.share));
-    }
-    outside += outside_of_ops(phase);
-  }
-  text += fmt::format("{:<40}{:>6}{:>10.2f}{:>6.1f} %\n", "outside of ops", "", 1e3 * outside,
-                      100.0 * outside / r.step_s);
-  return text;
+  std::string text = text_of(*r.roofs);
+  text += fmt::format("{:<40}{:>6}{:>10}{:>8}{:>17}{:>8}{:>8}\n", "part", "calls", "ms", "step",
+                      "rate", "roof", "share");
+  for (const PhaseProfile& phase : r.phases) text += phase_text(phase, r, longest);
+  return text + time_line("outside of ops", "", outside, r);
 }
 
 std::string phases_text(const BenchResult& r) {

@@ -5,6 +5,7 @@ A BERT encoder (post-LayerNorm, learned positions, tanh GELU, no dropout) over r
 chromatin state per token; masked-DNA and masked-state heads on gathered rows only; AdamW (fused)
 with decay and clipping. Written in plain modules with one matrix for query, key and value and
 scaled_dot_product_attention, which is faster than the Hugging Face classes. Prints one JSON object.
+Measure both modes: on two cores eager steps were faster than compiled ones. launch/bench-peers does.
 
     python3 -m venv peer && peer/bin/pip install torch numpy
     peer/bin/python tests/peers/pytorch_step.py --model base --batch 2 --precision bf16 --compile
