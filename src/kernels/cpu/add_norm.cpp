@@ -87,7 +87,7 @@ void gradient(const AddNormGradArgs& args, Pool& pool) {
     };
     for_samples(rows, dx != nullptr, cut.begin(piece), cut.end(piece), stretch);
   });
-  partials.merge(cut.count, args.dgamma.as<float>(), args.dbeta.as<float>());
+  partials.merge(cut.count, args.dgamma.as<float>(), args.dbeta.as<float>(), pool);
 }
 
 }  // namespace
@@ -101,13 +101,18 @@ void NormPartials::clear(std::int64_t piece) const {
   std::fill_n(dgamma(piece), 2 * hidden_, 0.0F);
 }
 
-void NormPartials::merge(std::int64_t pieces, float* to_dgamma, float* to_dbeta) const {
-  std::copy_n(dgamma(0), hidden_, to_dgamma);
-  std::copy_n(dbeta(0), hidden_, to_dbeta);
-  for (std::int64_t piece = 1; piece < pieces; ++piece) {
-    norm_loops().add(dgamma(piece), hidden_, to_dgamma);
-    norm_loops().add(dbeta(piece), hidden_, to_dbeta);
-  }
+// Tasks own columns, so that every sum runs over pieces in their order.
+void NormPartials::merge(std::int64_t pieces, float* to_dgamma, float* to_dbeta, Pool& pool) const {
+  constexpr std::int64_t kColumnsOfTask = 128;
+  for_pieces(pool, {hidden_, kColumnsOfTask}, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t count = end - begin;
+    std::copy_n(dgamma(0) + begin, count, to_dgamma + begin);
+    std::copy_n(dbeta(0) + begin, count, to_dbeta + begin);
+    for (std::int64_t piece = 1; piece < pieces; ++piece) {
+      norm_loops().add(dgamma(piece) + begin, count, to_dgamma + begin);
+      norm_loops().add(dbeta(piece) + begin, count, to_dbeta + begin);
+    }
+  });
 }
 
 void add_norm(const AddNormArgs& args, Pool& pool) {

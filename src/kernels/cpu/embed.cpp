@@ -177,7 +177,7 @@ void gradient(const EmbedGradArgs& args, Pool& pool) {
       sum_grad_row<T>(args, n, partials, piece, sums + thread * hidden, dsum + n * hidden);
     }
   });
-  partials.merge(cut.count, args.dgamma.as<float>(), args.dbeta.as<float>());
+  partials.merge(cut.count, args.dgamma.as<float>(), args.dbeta.as<float>(), pool);
   for (std::size_t i = 0; i < args.tables.size() && args.tables.at(i).rows; ++i) {
     const EmbedTable& table = args.tables.at(i);
     if (args.write.at(i) == Write::set) clear_rows(args.drows.at(i), pool);

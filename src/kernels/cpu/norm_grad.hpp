@@ -29,7 +29,7 @@ class NormPartials {
   /// Zeroes one piece; called by the task that fills it.
   void clear(std::int64_t piece) const;
   /// dgamma = and dbeta = the sums over all pieces.
-  void merge(std::int64_t pieces, float* to_dgamma, float* to_dbeta) const;
+  void merge(std::int64_t pieces, float* to_dgamma, float* to_dbeta, Pool& pool) const;
 
  private:
   float* memory_;

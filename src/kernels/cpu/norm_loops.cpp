@@ -189,6 +189,12 @@ EPI_INLINE void gradient_row(const NormGradRows<Sum, Dout, Dsum>& job, std::int6
   const float mean = job.mean[n];
   const float rstd = job.rstd[n];
   const auto dsum = [&](std::int64_t h, std::int64_t lanes) EPI_STEP {
+    // Four short rows at a time are too many streams for the hardware to follow: from memory this
+    // takes a third less. Rows of floats gain nothing.
+    if constexpr (sizeof(Sum) < sizeof(float)) {
+      __builtin_prefetch(job.sum + at + kRowsAtOnce * job.hidden + h);
+      __builtin_prefetch(job.dout + at + kRowsAtOnce * job.hidden + h);
+    }
     const Vec normal = (load_some(job.sum + at + h, lanes, mean) - mean) * rstd;
     const Vec g = load_some(job.dout + at + h, lanes) * load_some(job.gamma + h, lanes);
     const Vec value = rstd * (g - mean_g - normal * mean_gy);
