@@ -102,6 +102,7 @@ class Bench {
     state_.learning_rate = 1e-4F;
     if (options.pass == Pass::forward) return;
     gradients_ = Tensor(DType::f32, {size()});
+    model_.borrow(gradients_);
     moment1_ = Tensor(DType::f32, {size()});
     moment2_ = Tensor(DType::f32, {size()});
   }

@@ -48,6 +48,12 @@ core::View Workspace::statistic(std::initializer_list<std::int64_t> shape) {
 core::View Workspace::add(core::DType type, std::initializer_list<std::int64_t> shape) {
   const std::size_t size = core::View(nullptr, type, shape, device_).bytes();
   const std::size_t lines = (size + kLine - 1) / kLine * kLine;
+  if (lines <= borrowed_.bytes()) {
+    std::byte* const first = borrowed_.raw();
+    const auto floats = static_cast<std::int64_t>(lines / sizeof(float));
+    borrowed_ = borrowed_.slice(floats, borrowed_.size() - floats);
+    return {first, type, shape, device_};
+  }
   if (lines > free_) {
     buffers_.emplace_back(device_, std::max(lines, kBufferBytes));
     free_ = buffers_.back().bytes();

@@ -60,7 +60,11 @@ class Workspace {
   core::View activation(std::initializer_list<std::int64_t> shape);
   /// The same of f32 whatever the type of activations: means, deviations, log-sum-exps.
   core::View statistic(std::initializer_list<std::int64_t> shape);
-  /// Bytes of all tensors added so far, each on whole cache lines.
+  /// Tensors added from now on lie in `memory`, not zeroed, as far as they fit; with the absent
+  /// view in memory of this object again. `memory` begins on a cache line and must outlive the
+  /// tensors.
+  void borrow(const core::View& memory) { borrowed_ = memory; }
+  /// Bytes of the tensors added so far that this object owns, each on whole cache lines.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
@@ -68,6 +72,7 @@ class Workspace {
 
   core::Device device_;
   core::DType activations_;
+  core::View borrowed_;  ///< what is left of it
   std::vector<core::Buffer> buffers_;
   std::size_t free_ = 0;  ///< bytes at the end of the last buffer
   std::size_t bytes_ = 0;

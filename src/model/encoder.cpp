@@ -4,9 +4,8 @@
 
 namespace epi::model {
 
-Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, Recompute recompute,
-                 kernels::Ops& ops, ParameterTable& table, Workspace& workspace)
-    : ops_(&ops), epsilon_(config.epsilon), recompute_(recompute) {
+Encoder::Encoder(const ModelConfig& config, kernels::Ops& ops, ParameterTable& table)
+    : ops_(&ops), epsilon_(config.epsilon) {
   const std::int64_t h = config.hidden;
   const std::string prefix = "bert.embeddings.";
   words_ =
@@ -19,21 +18,32 @@ Encoder::Encoder(const ModelConfig& config, const BatchShape& shape, Recompute r
   for (std::int32_t index = 0; index < config.layers; ++index) {
     layers_.emplace_back(config, index, table);
   }
-  plan(config, shape, workspace);
 }
 
-void Encoder::plan(const ModelConfig& config, const BatchShape& shape, Workspace& workspace) {
+core::View Encoder::gradients_of(std::size_t index, const core::View& gradients) const {
+  const std::int64_t first = layers_[index].offset();
+  return gradients.slice(first, layers_[index + 1].offset() - first);
+}
+
+void Encoder::plan(const ModelConfig& config, const BatchShape& shape, Recompute recompute,
+                   const core::View& gradients, Workspace& workspace) {
   const std::int64_t b = shape.batch;
   const std::int64_t t = shape.tokens;
   const std::int64_t h = config.hidden;
+  recompute_ = recompute;
+  kept_.clear();
+  outputs_.clear();
   embedded_ = workspace.activation({b, t, h});
   mean_ = workspace.statistic({b * t});
   rstd_ = workspace.statistic({b * t});
-  const std::size_t sets = recompute_ == Recompute::layer ? 1 : layers_.size();
-  for (std::size_t i = 0; i < sets; ++i) kept_.push_back(plan_layer(config, shape, workspace));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    // With Recompute::layer the one set serves all layers, so it belongs to none.
+    const bool own_set = recompute == Recompute::none || i == 0;
+    if (gradients && i > 0) workspace.borrow(gradients_of(i - 1, gradients));
+    if (own_set) kept_.push_back(plan_layer(config, shape, workspace));
     outputs_.push_back(workspace.activation({b, t, h}));
   }
+  workspace.borrow({});
   scratch_.dout = workspace.activation({b, t, h});
   scratch_.dmiddle = workspace.activation({b, t, h});
   if (config.dropout > 0.0F) scratch_.ddropped = workspace.activation({b, t, h});

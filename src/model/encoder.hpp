@@ -23,10 +23,16 @@ struct EncoderInput {
 
 class Encoder {
  public:
-  /// Appends the encoder's parameters ("bert....") to the table and plans its activations. Both
-  /// configurations have been checked. `ops` and `workspace` must outlive this object.
-  Encoder(const ModelConfig& config, const BatchShape& shape, Recompute recompute,
-          kernels::Ops& ops, ParameterTable& table, Workspace& workspace);
+  /// Appends the encoder's parameters ("bert....") to the table. The configuration has been
+  /// checked. `ops` must outlive this object.
+  Encoder(const ModelConfig& config, kernels::Ops& ops, ParameterTable& table);
+
+  /// Plans activations and scratch in `workspace`, which must outlive this object; once more to
+  /// plan them anew. `gradients` is the flat block of gradients, or absent: activations of layer i
+  /// may then lie where the gradients of layer i - 1 will be, as backward is done with them before
+  /// it writes there.
+  void plan(const ModelConfig& config, const BatchShape& shape, Recompute recompute,
+            const core::View& gradients, Workspace& workspace);
 
   /// Writes hidden(). Announces each layer through pass.hooks.before_read.
   void forward(const EncoderInput& input, const Pass& pass);
@@ -44,8 +50,8 @@ class Encoder {
   [[nodiscard]] const Slice& word_embeddings() const { return words_; }
 
  private:
-  /// Activations and scratch of all layers.
-  void plan(const ModelConfig& config, const BatchShape& shape, Workspace& workspace);
+  /// Where the gradients of layer `index` will be.
+  [[nodiscard]] core::View gradients_of(std::size_t index, const core::View& gradients) const;
   /// What layer `index` reads.
   [[nodiscard]] const core::View& input_of(std::size_t index) const {
     return index == 0 ? embedded_ : outputs_[index - 1];
@@ -66,7 +72,7 @@ class Encoder {
 
   kernels::Ops* ops_;
   float epsilon_;
-  Recompute recompute_;
+  Recompute recompute_ = Recompute::none;
   Slice words_, positions_, types_;
   Norm norm_;
   core::View embedded_;     ///< [B, T, H]

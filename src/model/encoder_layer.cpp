@@ -31,17 +31,18 @@ LayerActivations plan_layer(const ModelConfig& config, const BatchShape& shape,
   const std::int64_t b = shape.batch;
   const std::int64_t t = shape.tokens;
   const std::int64_t h = config.hidden;
+  // The largest first: borrowed memory holds the more.
   LayerActivations kept;
+  kept.pre_activation = workspace.activation({b * t, config.intermediate});
+  kept.qkv = workspace.activation({b, t, 3 * h});
+  kept.context = workspace.activation({b, t, h});
+  kept.attention_output = workspace.activation({b, t, h});
   for (AddNormActivations* end : {&kept.attention_end, &kept.output_end}) {
     end->sum = workspace.activation({b, t, h});
     end->mean = workspace.statistic({b * t});
     end->rstd = workspace.statistic({b * t});
   }
-  kept.qkv = workspace.activation({b, t, 3 * h});
   kept.lse = workspace.statistic({b, config.heads, t});
-  kept.context = workspace.activation({b, t, h});
-  kept.attention_output = workspace.activation({b, t, h});
-  kept.pre_activation = workspace.activation({b * t, config.intermediate});
   return kept;
 }
 

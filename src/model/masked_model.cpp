@@ -105,23 +105,31 @@ std::size_t Batch::bytes() const {
 
 // Members are in the order of the block: the constructors below append to the table in that order.
 struct MaskedModel::State {
-  State(const ModelConfig& model, const BatchShape& batch, kernels::Ops& ops, const Execution& how)
-      : config(checked(model, batch)),
+  State(const ModelConfig& model, const BatchShape& batch, kernels::Ops& with, const Execution& how)
+      : ops(&with),
+        config(checked(model, batch)),
         shape(batch),
         execution(how),
-        workspace(ops.device(), execution.activations),
-        encoder(config, shape, execution.recompute, ops, table, workspace),
+        workspace(with.device(), execution.activations),
+        encoder(config, with, table),
         dna(add_dna_head(config, encoder.word_embeddings(), table)) {
-    if (shape.dna_slots > 0) {
-      dna_head.emplace(config, dna, kernels::LossTerm::dna, shape.batch * shape.dna_slots, ops,
-                       workspace);
-    }
     if (config.num_states > 0) states = add_state_head(config, table);
-    if (shape.state_slots > 0) {
-      state_head.emplace(config, states, kernels::LossTerm::state, shape.batch * shape.state_slots,
-                         ops, workspace);
-    }
     padding = padding_of(table);
+    plan({});
+  }
+
+  /// All activations, anew; see Encoder::plan for `gradients`.
+  void plan(const core::View& gradients) {
+    workspace = Workspace(ops->device(), execution.activations);
+    encoder.plan(config, shape, execution.recompute, gradients, workspace);
+    const std::int64_t b = shape.batch;
+    if (shape.dna_slots > 0) {
+      dna_head.emplace(config, dna, kernels::LossTerm::dna, b * shape.dna_slots, *ops, workspace);
+    }
+    if (shape.state_slots > 0) {
+      state_head.emplace(config, states, kernels::LossTerm::state, b * shape.state_slots, *ops,
+                         workspace);
+    }
   }
 
   /// Gradients of a head: by backward, or zero when it has no objective.
@@ -136,6 +144,7 @@ struct MaskedModel::State {
     pass.gradients_done(parameters.offset);
   }
 
+  kernels::Ops* ops;
   ModelConfig config;
   BatchShape shape;
   Execution execution;
@@ -170,6 +179,17 @@ const Execution& MaskedModel::execution() const {
 }
 core::ConstView MaskedModel::hidden() const {
   return state_->encoder.hidden();
+}
+
+void MaskedModel::borrow(const core::View& gradients) {
+  core::require(gradients.size() == state_->table.block_size(),
+                "activations borrow from the whole block of gradients");
+  // Padding is zeroed when backward begins. Sizes in multiples of 16, so all presets, have none
+  // among the layers.
+  for (const Slice& gap : state_->padding) {
+    if (gap.offset < state_->dna.offset) return;
+  }
+  state_->plan(gradients);
 }
 
 std::size_t MaskedModel::activation_bytes() const {

@@ -61,6 +61,11 @@ class MaskedModel {
   [[nodiscard]] const BatchShape& shape() const;
   /// As given.
   [[nodiscard]] const Execution& execution() const;
+  /// Puts activations where `gradients` will be, as far as backward is done with them by then: 310
+  /// MB of a base-size model. From now on forward overwrites this block, so it must hold nothing
+  /// from forward on until backward, which must write to this very block. Before the first forward;
+  /// the block must outlive this object.
+  void borrow(const core::View& gradients);
   /// Bytes of activations and their gradients that this object holds.
   [[nodiscard]] std::size_t activation_bytes() const;
 
