@@ -21,9 +21,10 @@ void linear(const LinearArgs& args, Pool& pool, Gemm& gemm);
 void linear_grad_input(const LinearGradInputArgs& args, Pool& pool, Gemm& gemm);
 /// x packed by all; then strips of dy, each transposed, summed and multiplied by one thread.
 void linear_grad_weight(const LinearGradWeightArgs& args, Pool& pool, Gemm& gemm);
-/// One task per head and 512 queries; scores never leave the cache.
+/// One task per head and at most 512 queries; scores never leave the cache.
 void attend(const AttendArgs& args, Pool& pool, Gemm& gemm);
-/// One task per head: its keys' gradients sum over all of its queries.
+/// One task per head, or per part of its keys where heads are few; their dQ are then added in
+/// order.
 void attend_grad(const AttendGradArgs& args, Pool& pool, Gemm& gemm);
 /// Tasks of rows; bound by memory.
 void add_norm(const AddNormArgs& args, Pool& pool);
