@@ -120,8 +120,8 @@ EPI_INLINE Vec exp(Vec x) {
   return select(x < splat(kLowest), Vec{}, result);
 }
 
-/// 2^x within 2.1 ulp for x in -125..0, as softmax needs it; below, what it is at -125 (2.4e-38); NaN
-/// stays NaN. Half as long as exp: one scaling, by adding to the exponent.
+/// 2^x within 2.1 ulp for x in -125..0, as softmax needs it; below, what it is at -125 (2.4e-38);
+/// NaN stays NaN. Half as long as exp: one scaling, by adding to the exponent.
 EPI_INLINE Vec exp2_nonpositive(Vec x) {
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to the nearest integer
   const Vec clipped = maximum(splat(-125.0F), x);
