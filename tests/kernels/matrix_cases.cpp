@@ -102,7 +102,7 @@ const std::vector<AttendShape>& attend_shapes() {
       {2, 48, 1, 128, true, kDropout},
       {1, 97, 2, 128},
       {2, 67, 3, 40, true, kDropout},
-      {1, 1025, 1, 64, false, kDropout},
+      {1, 1025, 1, 16, false, kDropout},
       {1, 1025, 1, 8, true},
       {1, 601, 1, 16, false, {}, 6.0F},
   };
