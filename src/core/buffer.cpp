@@ -59,6 +59,10 @@ void release_host(std::byte* data, std::size_t bytes) {
 
 }  // namespace
 
+std::size_t host_footprint(std::size_t bytes) {
+  return rounded(bytes, bytes >= kHugePage ? kHugePage : kLine);
+}
+
 Buffer::Buffer(Device device, std::size_t bytes) : device_(device), bytes_(bytes) {
   if (bytes == 0) return;
   if (device.kind == DeviceKind::cpu) {

@@ -50,6 +50,10 @@ class Buffer {
   std::shared_ptr<std::byte> owner_;  ///< of memory that is not this buffer's own
 };
 
+/// What a buffer of this size takes of the host's memory once it is touched: whole huge pages from
+/// one such page on.
+[[nodiscard]] std::size_t host_footprint(std::size_t bytes);
+
 /// A buffer with its element type and shape: the common case.
 class Tensor {
  public:

@@ -108,6 +108,8 @@ TrainingStep::State::State(const StepSetup& s)
 
 void TrainingStep::State::sum_in(core::Tensor gradients) {
   tree.emplace(local, std::move(gradients), setup.ops);
+  // Sums of several micro-batches wait in the tree while the next forward runs.
+  if (local == 1) model.borrow(tree->result());
   buckets.emplace(setup.world, tree->result(), kBucketBytes,
                   [this](std::int64_t first, std::int64_t count) {
                     tree->add_last(first, count, setup.stream);
@@ -297,10 +299,12 @@ Timings& TrainingStep::timings() {
 
 StepMemory TrainingStep::memory() const {
   const State& s = *state_;
-  StepMemory memory{.parameters = s.parameters.view().bytes(),
-                    .gradients = s.tree->bytes(),
-                    .moments = s.moment1.view().bytes() + s.moment2.view().bytes(),
-                    .activations = s.model.activation_bytes()};
+  const std::size_t block = s.parameters.view().bytes();
+  const std::size_t gradients = s.tree->bytes() / block;
+  StepMemory memory{.parameters = core::host_footprint(block),
+                    .gradients = gradients * core::host_footprint(block),
+                    .moments = 2 * core::host_footprint(block),
+                    .activations = core::host_footprint(s.model.activation_bytes())};
   for (const model::Batch& batch : s.batches) memory.batches += batch.bytes();
   return memory;
 }

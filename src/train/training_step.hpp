@@ -56,7 +56,7 @@ struct StepSetup {
   model::Execution execution{};  ///< activations must be of a type that `ops` takes
 };
 
-/// Bytes of one rank, by what they are for.
+/// Bytes of one rank, by what they are for; large ones on whole huge pages.
 struct StepMemory {
   std::size_t parameters = 0, gradients = 0, moments = 0;
   std::size_t activations = 0;  ///< with their gradients

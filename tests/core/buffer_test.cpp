@@ -55,6 +55,15 @@ TEST(Buffer_large, takesNoMemoryBeforeItIsTouched) {
   EXPECT_GE(resident_bytes(), before + bytes / 2);
 }
 
+TEST(Buffer_footprint, isWholeHugePagesFromTheFirst) {
+  const std::size_t page = std::size_t{2} << 20U;
+  EXPECT_EQ(host_footprint(0), 0U);
+  EXPECT_EQ(host_footprint(65), 128U);
+  EXPECT_EQ(host_footprint(page - 64), page - 64);
+  EXPECT_EQ(host_footprint(page), page);
+  EXPECT_EQ(host_footprint(page + 1), 2 * page);
+}
+
 TEST(Buffer_ofNothing, holdsNoMemory) {
   EXPECT_EQ(Buffer(kCpu, 0).data(), nullptr);
 }
