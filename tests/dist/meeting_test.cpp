@@ -64,7 +64,7 @@ TEST(Meeting_manyRanksOnFewCores, goesOn) {
   with_ranks(16, [](int, Meeting& meeting) {
     for (int round = 0; round < 100; ++round) meeting.meet();
   });
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
 }
 
 }  // namespace

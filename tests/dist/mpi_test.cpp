@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -96,6 +97,21 @@ TEST(MpiWorld_reducibleMemory, mayEndAfterItsCommunicatorAndInAnyNumber) {
   }
   world.reset();
   EXPECT_GT(blocks[0].as<double>()[0], 0.0);
+}
+
+TEST(MpiWorld_noRoomForWindows, sumsPrivateMemoryAndSaysSo) {
+  const std::unique_ptr<Communicator> world = runtime->world();
+  if (world->size() == 1) GTEST_SKIP() << "one rank makes no windows; runs with 2 to 4";
+  // No file system is smaller than this one.
+  setenv("OMPI_MCA_osc_sm_backing_directory", "/proc", 1);
+  const core::Tensor memory = world->reducible(core::DType::f32, 10000, core::kCpu);
+  unsetenv("OMPI_MCA_osc_sm_backing_directory");
+  std::fill_n(memory.as<float>(), 10000, 2.0F);
+  Stream stream(core::kCpu);
+  world->start(Reduce::sum, memory, Event()).wait(stream);
+  const float truth = 2.0F * static_cast<float>(world->size());
+  EXPECT_EQ(std::count(memory.as<float>(), memory.as<float>() + 10000, truth), 10000);
+  EXPECT_NE(world->description().find("/dev/shm"), std::string::npos) << world->description();
 }
 
 TEST(MpiWorld_librarySum, isTheSum) {
