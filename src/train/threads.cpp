@@ -119,9 +119,10 @@ std::string binding_warning(std::span<const std::string> masks, const std::strin
   if (used >= all) return {};
   const auto ranks = static_cast<std::int64_t>(masks.size());
   return fmt::format(
-      "the launcher has bound {} rank{} of this host to {} of its {} cores, and the other {} stay "
-      "idle; start with mpirun --bind-to none, or give each rank its cores with mpirun --map-by "
-      "slot:PE={} or srun --cpus-per-task={}",
+      "the launcher has bound {} rank{} of this host to {} of its {} cores and leaves {} idle; "
+      "start "
+      "with mpirun --bind-to none, or give each rank its cores with mpirun --map-by slot:PE={} or "
+      "srun --cpus-per-task={}",
       ranks, ranks == 1 ? "" : "s", used, all, all - used, std::max<std::int64_t>(1, all / ranks),
       std::max<std::int64_t>(1, all / ranks));
 }
