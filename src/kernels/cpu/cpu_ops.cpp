@@ -37,7 +37,8 @@ CpuOps::CpuOps(int threads)
       description_(fmt::format("{}, {} thread{}", isa_name(), threads, threads == 1 ? "" : "s")) {}
 
 bool CpuOps::takes(core::DType activations) const {
-  return activations == core::DType::f32 || (activations == core::DType::bf16 && has_bf16());
+  return activations == core::DType::f32 ||
+         (activations == core::DType::bf16 && *Gemm::bf16_unit() != '\0');
 }
 
 const char* CpuOps::bf16_unit() const {

@@ -9,23 +9,67 @@
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "core/error.hpp"
 #include "kernels/cpu/isa.hpp"
+#include "kernels/cpu/packed.hpp"
 
 namespace epi::kernels::cpu {
 namespace {
 
 using Memory = dnnl::memory;
 
-Memory::desc plain(std::int64_t rows, std::int64_t cols, Memory::data_type type) {
-  return {{rows, cols}, type, Memory::format_tag::ab};
+/// Whether oneDNN, with the instructions that this process lets it use, has all of `level`: each
+/// level has the bits of those below.
+bool onednn_has(dnnl::cpu_isa level) {
+  const auto bits = static_cast<unsigned>(level);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
 }
 
-/// What oneDNN would run for a shape; adding to c is its `sum` post-operation.
-dnnl::matmul::primitive_desc describe(const GemmShape& s, const dnnl::engine& engine) {
+/// oneDNN goes no further than our own loops (EPITRAIN_ISA lowers both), so that processors that
+/// say the same level multiply with the same instructions. It decides at its first call.
+dnnl::engine make_engine() {
+  static const bool limited = [] {
+    if (isa() == Isa::v4) return true;
+    const auto level = isa() == Isa::v3 ? dnnl::cpu_isa::avx2 : dnnl::cpu_isa::sse41;
+    return dnnl::set_max_cpu_isa(level) == dnnl::status::success;
+  }();
+  core::require(limited, "oneDNN's instructions are limited before its first use");
+  return {dnnl::engine::kind::cpu, 0};
+}
+
+/// `cols` columns of a product from `col` on: one call of oneDNN, and how it reads its right
+/// operand.
+struct Part {
+  std::int64_t col, cols;
+  Memory::desc b;
+};
+
+/// With AVX-512 a product is one call. Elsewhere oneDNN knows packed operands by its reference
+/// loops only, a thousand times slower; but a column block of floats by itself is a plain matrix.
+std::vector<Part> parts_of(const GemmShape& s) {
+  using Type = Memory::data_type;
+  using Tag = Memory::format_tag;
+  if (s.inputs == core::DType::bf16) {
+    return {{0, s.n, {{s.k, s.n}, Type::bf16, Tag::BA16a64b2a}}};
+  }
+  if (onednn_has(dnnl::cpu_isa::avx512_core)) {
+    return {{0, s.n, {{s.k, s.n}, Type::f32, Tag::BA16a64b}}};
+  }
+  std::vector<Part> parts;
+  for (std::int64_t col = 0; col < s.n; col += kColumnBlock) {
+    const std::int64_t cols = std::min(kColumnBlock, s.n - col);
+    parts.push_back({col, cols, {{s.k, cols}, Type::f32, Memory::dims{kColumnBlock, 1}}});
+  }
+  return parts;
+}
+
+/// What oneDNN would run for a part; adding to c is its `sum` post-operation.
+dnnl::matmul::primitive_desc describe(const GemmShape& s, const Part& part,
+                                      const dnnl::engine& engine) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (s.write == Write::add) {
@@ -34,37 +78,61 @@ dnnl::matmul::primitive_desc describe(const GemmShape& s, const dnnl::engine& en
     attributes.set_post_ops(sum);
   }
   using Type = Memory::data_type;
-  using Tag = Memory::format_tag;
-  const bool half = s.inputs == core::DType::bf16;
-  const Type type = half ? Type::bf16 : Type::f32;
-  const Memory::desc packed({s.k, s.n}, type, half ? Tag::BA16a64b2a : Tag::BA16a64b);
-  const dnnl::matmul::desc product(plain(s.m, s.k, type), packed, plain(s.m, s.n, Type::f32));
-  return {product, attributes, engine};
+  const Type type = s.inputs == core::DType::bf16 ? Type::bf16 : Type::f32;
+  const Memory::desc a({s.m, s.k}, type, Memory::format_tag::ab);
+  const Memory::desc c({s.m, part.cols}, Type::f32, Memory::dims{s.n, 1});
+  return {dnnl::matmul::desc(a, part.b, c), attributes, engine};
 }
 
 }  // namespace
 
 class Gemm::Kernel {
  public:
-  Kernel(const dnnl::matmul::primitive_desc& description, const dnnl::engine& engine, int threads)
-      : primitive_(description), scratch_bytes_(description.scratchpad_desc().get_size()) {
-    for (int thread = 0; thread < threads; ++thread) {
-      operands_.push_back({Memory(description.src_desc(), engine, nullptr),
-                           Memory(description.weights_desc(), engine, nullptr),
-                           Memory(description.dst_desc(), engine, nullptr),
-                           Memory(description.scratchpad_desc(), engine, nullptr)});
+  Kernel(const GemmShape& shape, const dnnl::engine& engine, int threads) {
+    for (const Part& part : parts_of(shape)) {
+      const dnnl::matmul::primitive_desc description = describe(shape, part, engine);
+      Call call{
+          dnnl::matmul(description), part.col * packed_depth(shape.k, shape.inputs), part.col, {}};
+      for (int thread = 0; thread < threads; ++thread) {
+        call.operands.push_back({Memory(description.src_desc(), engine, nullptr),
+                                 Memory(description.weights_desc(), engine, nullptr),
+                                 Memory(description.dst_desc(), engine, nullptr),
+                                 Memory(description.scratchpad_desc(), engine, nullptr)});
+      }
+      scratch_bytes_ = std::max(scratch_bytes_, description.scratchpad_desc().get_size());
+      calls_.push_back(std::move(call));
     }
+    b_bytes_ = core::size_of(shape.inputs);
   }
 
   /// What oneDNN wants of the caller for one call.
   [[nodiscard]] std::size_t scratch_bytes() const { return scratch_bytes_; }
 
-  /// One product in the calling thread, which is pool thread `thread`; const_cast because oneDNN
-  /// has one kind of handle for inputs and outputs.
+  /// One product in the calling thread, which is pool thread `thread`.
   void run(const void* a, const void* b, float* c, void* scratch, int thread,
            const dnnl::stream& stream) const {
-    const Operands& own = operands_[static_cast<std::size_t>(thread)];
-    // The C interface: its C++ wrapper allocates a map and a vector for every call.
+    for (const Call& call : calls_) {
+      const auto* b_part =
+          static_cast<const std::byte*>(b) + static_cast<std::size_t>(call.b) * b_bytes_;
+      run(call, call.operands[static_cast<std::size_t>(thread)], a, b_part, c + call.c, scratch,
+          stream);
+    }
+  }
+
+ private:
+  struct Operands {
+    Memory a, b, c, scratch;
+  };
+  struct Call {
+    dnnl::matmul primitive;
+    std::int64_t b, c;  ///< elements before this part's first
+    std::vector<Operands> operands;
+  };
+
+  /// const_cast because oneDNN has one kind of handle for inputs and outputs. The C interface: its
+  /// C++ wrapper allocates a map and a vector for every call.
+  static void run(const Call& call, const Operands& own, const void* a, const void* b, float* c,
+                  void* scratch, const dnnl::stream& stream) {
     dnnl_memory_set_data_handle(own.a.get(), const_cast<void*>(a));
     dnnl_memory_set_data_handle(own.b.get(), const_cast<void*>(b));
     dnnl_memory_set_data_handle(own.c.get(), c);
@@ -74,17 +142,13 @@ class Gemm::Kernel {
                                          {DNNL_ARG_DST, own.c.get()},
                                          {DNNL_ARG_SCRATCHPAD, own.scratch.get()}};
     const dnnl_status_t status =
-        dnnl_primitive_execute(primitive_.get(), stream.get(), 4, arguments);
+        dnnl_primitive_execute(call.primitive.get(), stream.get(), 4, arguments);
     core::require(status == dnnl_success, "oneDNN executes a product that it has compiled");
   }
 
- private:
-  struct Operands {
-    Memory a, b, c, scratch;
-  };
-  dnnl::matmul primitive_;
-  std::size_t scratch_bytes_;
-  std::vector<Operands> operands_;
+  std::vector<Call> calls_;
+  std::size_t scratch_bytes_ = 0;
+  std::size_t b_bytes_ = 0;
 };
 
 struct Gemm::State {
@@ -98,8 +162,14 @@ struct Gemm::State {
   void grow(Member member, std::size_t bytes) {
     for (PerThread& own : per_thread) {
       core::Buffer& buffer = own.*member;
-      if (buffer.bytes() < bytes) buffer = core::Buffer(core::kCpu, bytes);
+      if (buffer.bytes() < bytes) renew(buffer, bytes);
     }
+  }
+
+  /// Contents need not survive, so the old memory goes before the new comes.
+  static void renew(core::Buffer& buffer, std::size_t bytes) {
+    buffer = core::Buffer();
+    buffer = core::Buffer(core::kCpu, bytes);
   }
 
   struct PerThread {
@@ -107,7 +177,7 @@ struct Gemm::State {
     core::Buffer scratch;    // oneDNN's
     core::Buffer workspace;  // ours
   };
-  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::engine engine = make_engine();
   std::vector<PerThread> per_thread;  // one per pool thread: no thread touches another's
   core::Buffer shared;
   // By shape: a model has a few dozen, and pointers to them stay valid.
@@ -122,7 +192,7 @@ const Gemm::Kernel& Gemm::kernel(const GemmShape& shape) {
   if (found != nullptr) return *found;
   omp_set_num_threads(1);  // oneDNN plans a primitive for the threads it sees now
   try {
-    found = std::make_unique<Kernel>(describe(shape, state_->engine), state_->engine,
+    found = std::make_unique<Kernel>(shape, state_->engine,
                                      static_cast<int>(state_->per_thread.size()));
   } catch (const dnnl::error& error) {
     throw core::DeviceError(std::string("oneDNN can't multiply matrices: ") + error.what());
@@ -149,7 +219,7 @@ float* Gemm::workspace(int thread) const {
 float* Gemm::shared(std::int64_t floats) {
   const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
   core::Buffer& buffer = state_->shared;
-  if (buffer.bytes() < bytes) buffer = core::Buffer(core::kCpu, bytes);
+  if (buffer.bytes() < bytes) State::renew(buffer, bytes);
   return reinterpret_cast<float*>(buffer.data());
 }
 
@@ -162,11 +232,8 @@ std::size_t Gemm::bytes() const {
 }
 
 const char* Gemm::bf16_unit() {
-  if (!has_bf16()) return "";
-  // Each level of oneDNN's has the bits of those below.
-  const auto level = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto amx = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
-  return (level & amx) == amx ? "AMX" : "AVX512-BF16";
+  if (!has_bf16() || !onednn_has(dnnl::cpu_isa::avx512_core_bf16)) return "";
+  return onednn_has(dnnl::cpu_isa::avx512_core_amx) ? "AMX" : "AVX512-BF16";
 }
 
 }  // namespace epi::kernels::cpu

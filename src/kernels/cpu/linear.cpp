@@ -1,8 +1,11 @@
-// linear and its two gradients, strip by strip: a task packs 64 columns of the right operand
-// (weights are rounded to the type of activations on their way) into its own second-level cache,
-// multiplies them with chunks of rows, and finishes each chunk (bias, GELU, its derivative, add,
-// rounding) while it lies there too. What is shared by all strips, dy transposed for the weight
-// gradient, is made by all threads before.
+// linear and its two gradients, strip by strip: a task packs 64 columns of the weights, rounded to
+// the type of activations, into its own second-level cache, multiplies them with chunks of rows,
+// and finishes each chunk (bias, GELU, its derivative, add, rounding) while it lies there too. For
+// the weight gradient x is packed by all threads first; a task then transposes 64 columns of dy
+// into its cache and multiplies them with panels of x.
+//
+// Chunks and panels are fixed by shape, and with them all bits. How many of them make a task is
+// not: strips are shared among tasks, each packing its own, where there are many threads.
 #include <algorithm>
 #include <array>
 
@@ -26,6 +29,8 @@ constexpr std::int64_t kTaskRows = 1024;
 constexpr std::int64_t kChunkRows = 128;
 // Columns of a weight gradient that are multiplied at once.
 constexpr std::int64_t kPanelCols = 192;
+// Fewer tasks than this leave threads idle at the end of a product.
+constexpr std::int64_t kTasksOfThread = 4;
 
 const GemmLoops& loops() {
   return pick(base::gemm_loops, v3::gemm_loops, v4::gemm_loops);
@@ -108,6 +113,14 @@ void prefetch(const T* matrix, std::int64_t stride, const Chunk& chunk) {
   }
 }
 
+/// Rows that share a packed strip, in whole chunks: at most kTaskRows, fewer where there would be
+/// less than kTasksOfThread tasks for each thread.
+std::int64_t task_rows(std::int64_t rows, std::int64_t strips, int threads) {
+  std::int64_t each = kTaskRows;
+  while (each > kChunkRows && strips * Cut{rows, each}.count < kTasksOfThread * threads) each /= 2;
+  return each;
+}
+
 /// Multiplies chunk by chunk. Calls foresee(chunk) before, and finish(from, chunk) with each
 /// result, which lies without gaps at `from` in the thread's workspace.
 template <class T, class Foresee, class Finish>
@@ -119,7 +132,7 @@ void each_chunk(const WeightProduct<T>& whole, Pool& pool, Gemm& gemm, const For
   const std::int64_t strip_size = packed_size(whole.k, width, type_of<T>());
   gemm.reserve(kProduct + strip_size * static_cast<std::int64_t>(sizeof(T)) / 4);
   const Cut strips{whole.n, width};
-  const Cut rows{whole.m, kTaskRows};
+  const Cut rows{whole.m, task_rows(whole.m, strips.count, pool.threads())};
   pool.run(strips.count * rows.count, [&](std::int64_t task, int thread) {
     float* product = gemm.workspace(thread);
     T* strip = reinterpret_cast<T*>(product + kProduct);
@@ -248,6 +261,12 @@ const T* pack_input(const LinearGradWeightArgs& args, Pool& pool) {
   return to;
 }
 
+/// Panels that share a transposed strip: all of them, fewer where threads would be idle.
+Cut panel_groups(std::int64_t panels, std::int64_t strips, int threads) {
+  const std::int64_t wanted = (kTasksOfThread * threads + strips - 1) / strips;
+  return cut_into(panels, wanted, 1);
+}
+
 // One product over all rows of the micro-batch. A task transposes 64 columns of dy into its own
 // second-level cache, sums them on the way, and multiplies them with all of x. Both operands go on
 // with zeros to a depth that oneDNN likes, so the product has no odd end.
@@ -258,12 +277,15 @@ void linear_grad_weight_as(const LinearGradWeightArgs& args, Pool& pool, Gemm& g
   const Cut strips{n, kColumnBlock}, panels{k, kPanelCols};
   const ChunkKernels kernels = kernels_of<T>(n, kColumnBlock, k, kPanelCols, depth, gemm);
   constexpr std::int64_t kProduct = kColumnBlock * kPanelCols;
-  gemm.reserve(kProduct + kColumnBlock + kColumnBlock * depth);
+  gemm.reserve(kProduct + kColumnBlock +
+               kColumnBlock * depth * static_cast<std::int64_t>(sizeof(T)) / 4);
   const T* right = pack_input<T>(args, pool);
   const T* dy = elements<T>(args.dy);
   auto* dw = args.dw.as<float>();
   const bool set = args.write == Write::set;
-  pool.run(strips.count, [&](std::int64_t strip, int thread) {
+  const Cut groups = panel_groups(panels.count, strips.count, pool.threads());
+  pool.run(strips.count * groups.count, [&](std::int64_t task, int thread) {
+    const std::int64_t strip = task / groups.count, group = task % groups.count;
     float* product = gemm.workspace(thread);
     float* sums = product + kProduct;
     T* left = reinterpret_cast<T*>(sums + kColumnBlock);
@@ -271,7 +293,7 @@ void linear_grad_weight_as(const LinearGradWeightArgs& args, Pool& pool, Gemm& g
     chunk.row = strips.begin(strip);
     chunk.rows = strips.end(strip) - chunk.row;
     transpose_loop<T>()(dy + chunk.row, n, rows, chunk.rows, left, depth, sums);
-    for (std::int64_t panel = 0; panel < panels.count; ++panel) {
+    for (std::int64_t panel = groups.begin(group); panel < groups.end(group); ++panel) {
       chunk.col = panels.begin(panel);
       chunk.cols = panels.end(panel) - chunk.col;
       gemm.multiply(*kernels[strip + 1 == strips.count][panel + 1 == panels.count], left,
@@ -279,7 +301,9 @@ void linear_grad_weight_as(const LinearGradWeightArgs& args, Pool& pool, Gemm& g
       const Product<float> done = place(product, chunk, dw, k);
       set ? loops().set_far(done) : epilogues<float>().add(done);
     }
-    if (args.db) add_or_set(args.write, sums, args.db.slice(chunk.row, chunk.rows));
+    if (args.db && group == 0) {
+      add_or_set(args.write, sums, args.db.slice(chunk.row, chunk.rows));
+    }
   });
 }
 
