@@ -44,9 +44,16 @@ bool overlap(const ConstView& one, const ConstView& other) {
 
 }  // namespace
 
-Check::Check(const char* op, core::Device device, const core::Stream& stream)
-    : op_(op), device_(device) {
+Check::Check(const char* op, core::Device device, const core::Stream& stream, bool takes_bf16)
+    : op_(op), device_(device), takes_bf16_(takes_bf16) {
   promise(stream.device() == device, "the stream belongs to another device than the op");
+}
+
+DType Check::activation_type(const ConstView& model) const {
+  const bool known = model.dtype() == DType::f32 || model.dtype() == DType::bf16;
+  promise(known, "activations must be f32 or bf16, one type for all of a call");
+  promise(model.dtype() == DType::f32 || takes_bf16_, "this device does not take bf16");
+  return model.dtype();
 }
 
 void Check::fail(std::string_view what) const {

@@ -17,8 +17,11 @@ class Check {
  public:
   using Shape = std::initializer_list<std::int64_t>;
 
-  /// `stream` must belong to the op's device.
-  Check(const char* op, core::Device device, const core::Stream& stream);
+  /// `stream` must belong to the op's device; `takes_bf16` as Ops::takes.
+  Check(const char* op, core::Device device, const core::Stream& stream, bool takes_bf16);
+
+  /// The type of a call's activations, which `model` is one of: f32, or bf16 where that is taken.
+  [[nodiscard]] core::DType activation_type(const core::ConstView& model) const;
 
   /// An operand that is read (`in`), written (`out`), of exactly this type and shape. Sizes are at
   /// least 1: an empty view can't be told from an absent one.
@@ -64,6 +67,7 @@ class Check {
 
   const char* op_;
   core::Device device_;
+  bool takes_bf16_;
   std::array<Operand, 24> operands_;
   std::size_t num_operands_ = 0;
   std::array<std::array<const std::byte*, 2>, 2> same_{};

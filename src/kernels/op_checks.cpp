@@ -9,13 +9,6 @@ namespace {
 using core::DType;
 using Tables = std::array<EmbedTable, kMaxEmbedTables>;
 
-/// The type of a call's activations, which `model` is one of: f32 or bf16.
-DType activation_type(const Check& c, const ConstView& model) {
-  c.promise(model.dtype() == DType::f32 || model.dtype() == DType::bf16,
-            "activations must be f32 or bf16, one type for all of a call");
-  return model.dtype();
-}
-
 std::int64_t last(const ConstView& view) {
   return view.shape(view.rank() - 1);
 }
@@ -131,7 +124,7 @@ void check(const EmbedArgs& a, Check c) {
   check_tables(c, a.tables, a.out);
   c.in("gamma", a.gamma, DType::f32, {hidden});
   c.in("beta", a.beta, DType::f32, {hidden});
-  c.out("out", a.out, activation_type(c, a.out), {a.out.shape(0), a.out.shape(1), hidden});
+  c.out("out", a.out, c.activation_type(a.out), {a.out.shape(0), a.out.shape(1), hidden});
   c.out_list("mean", a.mean, DType::f32, rows);
   c.out_list("rstd", a.rstd, DType::f32, rows);
   check_dropout(c, a.dropout, a.state, a.out.shape(1) * hidden);
@@ -146,7 +139,7 @@ void check(const EmbedGradArgs& a, Check c) {
   for (std::size_t i = 0; i < a.tables.size() && a.tables.at(i).rows; ++i) {
     c.out_like(kGradNames.at(i), a.drows.at(i), a.tables.at(i).rows);
   }
-  c.in("dout", a.dout, activation_type(c, a.dout), {a.dout.shape(0), a.dout.shape(1), hidden});
+  c.in("dout", a.dout, c.activation_type(a.dout), {a.dout.shape(0), a.dout.shape(1), hidden});
   c.in("gamma", a.gamma, DType::f32, {hidden});
   c.in_list("mean", a.mean, DType::f32, rows);
   c.in_list("rstd", a.rstd, DType::f32, rows);
@@ -172,7 +165,7 @@ void check(const LinearArgs& a, Check c) {
   c.shaped("w", a.w, 2);
   const std::int64_t rows = a.x.shape(0);
   const std::int64_t outputs = a.w.shape(0);
-  const DType type = activation_type(c, a.x);
+  const DType type = c.activation_type(a.x);
   c.in("x", a.x, type, {rows, a.x.shape(1)});
   c.in("w", a.w, DType::f32, {outputs, a.x.shape(1)});
   if (a.b) c.in("b", a.b, DType::f32, {outputs});
@@ -191,7 +184,7 @@ void check(const LinearGradInputArgs& a, Check c) {
   c.shaped("w", a.w, 2);
   const std::int64_t rows = a.dy.shape(0);
   const std::int64_t inputs = a.w.shape(1);
-  const DType type = activation_type(c, a.dy);
+  const DType type = c.activation_type(a.dy);
   c.in("dy", a.dy, type, {rows, a.dy.shape(1)});
   c.in("w", a.w, DType::f32, {a.dy.shape(1), inputs});
   check_epilogue(c, a.epilogue);
@@ -210,7 +203,7 @@ void check(const LinearGradWeightArgs& a, Check c) {
   c.shaped("x", a.x, 2);
   const std::int64_t rows = a.dy.shape(0);
   const std::int64_t outputs = a.dy.shape(1);
-  const DType type = activation_type(c, a.dy);
+  const DType type = c.activation_type(a.dy);
   c.in("dy", a.dy, type, {rows, outputs});
   c.in("x", a.x, type, {rows, a.x.shape(1)});
   c.promise(a.activation != Activation::tanh, "the activation must be none, gelu or gelu_tanh");
@@ -232,7 +225,7 @@ std::array<std::int64_t, 3> check_packed(Check& c, const Args& a) {
   const std::int64_t width = a.qkv.shape(2);
   c.promise(a.heads >= 1 && width % (3 * std::int64_t{a.heads}) == 0,
             "the last dimension of qkv must be a multiple of 3 * heads");
-  c.in("qkv", a.qkv, activation_type(c, a.qkv), {batch, tokens, width});
+  c.in("qkv", a.qkv, c.activation_type(a.qkv), {batch, tokens, width});
   if (a.lengths) c.in_list("lengths", a.lengths, DType::i32, batch);
   check_dropout(c, a.dropout, a.state, a.heads * tokens * tokens);
   return {batch, tokens, width / 3};
@@ -262,7 +255,7 @@ namespace {
 
 void check_activations(const Check& c, const char* name, const ConstView& view) {
   c.shaped(name, view, 0);
-  (void)activation_type(c, view);
+  (void)c.activation_type(view);
   c.promise(view.rank() == 2 || view.rank() == 3, "activations must be [B, T, H] or [M, H]");
 }
 
@@ -312,7 +305,7 @@ void check(const GatherRowsArgs& a, Check c) {
   c.shaped("in", a.in, 2);
   c.shaped("rows", a.rows, 0);
   const std::int64_t count = a.rows.size();
-  const DType type = activation_type(c, a.in);
+  const DType type = c.activation_type(a.in);
   c.in("in", a.in, type, {a.in.shape(0), a.in.shape(1)});
   c.in_list("rows", a.rows, DType::i32, count);
   if (a.weights) c.in_list("weights", a.weights, DType::f32, count);
@@ -323,7 +316,7 @@ void check(const GatherRowsArgs& a, Check c) {
 void check(const ScatterRowsArgs& a, Check c) {
   c.shaped("in", a.in, 2);
   c.shaped("out", a.out, 2);
-  const DType type = activation_type(c, a.in);
+  const DType type = c.activation_type(a.in);
   c.in("in", a.in, type, {a.in.shape(0), a.in.shape(1)});
   c.in_list("rows", a.rows, DType::i32, a.in.shape(0));
   if (a.weights) c.in_list("weights", a.weights, DType::f32, a.in.shape(0));
@@ -338,7 +331,7 @@ namespace {
 void check_pre_activation(Check& c, Activation activation, const ConstView& x) {
   c.promise(activation != Activation::none, "there is nothing to do without an activation");
   c.shaped("x", x, 0);
-  c.in_list("x", x, activation_type(c, x), x.size());
+  c.in_list("x", x, c.activation_type(x), x.size());
 }
 
 }  // namespace
@@ -364,7 +357,7 @@ void check(const ClassLossArgs& a, Check c) {
   c.promise(a.state != nullptr, "needs a StepState");
   c.shaped("logits", a.logits, 2);
   const std::int64_t rows = a.logits.shape(0);
-  c.out("logits", a.logits, activation_type(c, a.logits), {rows, a.logits.shape(1)});
+  c.out("logits", a.logits, c.activation_type(a.logits), {rows, a.logits.shape(1)});
   c.in_list("labels", a.labels, DType::i32, rows);
   c.in_list("weights", a.weights, DType::f32, rows);
   c.out_list("totals", a.totals, DType::f64, 3);

@@ -154,7 +154,9 @@ struct MaskedModel::State {
   HeadParameters dna, states;
   std::optional<ClassHead> dna_head, state_head;
   std::vector<Slice> padding;
-  float dropout = 0.0F;  ///< of the last forward
+  float dropout = 0.0F;               ///< of the last forward
+  bool used = false;                  ///< forward has run
+  const std::byte* lender = nullptr;  ///< the block that activations lie in, or null
 };
 
 MaskedModel::MaskedModel(const ModelConfig& config, const BatchShape& shape, kernels::Ops& ops,
@@ -184,12 +186,14 @@ core::ConstView MaskedModel::hidden() const {
 void MaskedModel::borrow(const core::View& gradients) {
   core::require(gradients.size() == state_->table.block_size(),
                 "activations borrow from the whole block of gradients");
+  core::require(!state_->used, "activations borrow before the first forward");
   // Padding is zeroed when backward begins. Sizes in multiples of 16, so all presets, have none
   // among the layers.
   for (const Slice& gap : state_->padding) {
     if (gap.offset < state_->dna.offset) return;
   }
   state_->plan(gradients);
+  state_->lender = gradients.raw();
 }
 
 std::size_t MaskedModel::activation_bytes() const {
@@ -202,6 +206,7 @@ void MaskedModel::forward(const Batch& batch, const core::ConstView& parameters,
   core::require(parameters.size() == state_->table.block_size(),
                 "forward takes the whole parameter block");
   state_->dropout = training ? state_->config.dropout : 0.0F;
+  state_->used = true;
   const Pass pass{parameters, {}, state, state_->dropout, hooks, stream};
   Encoder& encoder = state_->encoder;
   encoder.forward(input_of(batch), pass);
@@ -222,6 +227,8 @@ void MaskedModel::backward(const Batch& batch, const core::ConstView& parameters
   core::require(parameters.size() == state_->table.block_size() &&
                     gradients.size() == state_->table.block_size(),
                 "backward takes the whole blocks of parameters and gradients");
+  core::require(state_->lender == nullptr || state_->lender == gradients.raw(),
+                "backward writes to the block that activations were borrowed from");
   using kernels::Write;
   const Pass pass{parameters, gradients, state, state_->dropout, hooks, stream};
   for (const Slice& gap : state_->padding) core::fill_zero(gap.of(gradients), stream);

@@ -21,7 +21,10 @@ class CountingOps final : public Ops {
   int calls = 0;
   [[nodiscard]] core::Device device() const override { return core::kCpu; }
   [[nodiscard]] const char* description() const override { return "counting"; }
-  [[nodiscard]] bool takes(core::DType) const override { return true; }
+  bool has_bf16 = true;
+  [[nodiscard]] bool takes(core::DType type) const override {
+    return type == core::DType::f32 || has_bf16;
+  }
   [[nodiscard]] const char* bf16_unit() const override { return "counting"; }
   [[nodiscard]] std::size_t scratch_bytes() const override { return 0; }
 
@@ -445,6 +448,15 @@ TEST_F(OpsChecks, assemble_of_a_window_outside_of_its_segment_is_the_inputs_faul
   o.samples[1].cell = 0;
   ops.assemble(o.args, stream);
   EXPECT_EQ(ops.calls, 1);
+}
+
+TEST(OpsChecks, Bf16WhereItIsNotTaken_isRefused) {
+  CountingOps ops;
+  ops.has_bf16 = false;
+  Stream stream(core::kCpu);
+  const Tensor x(core::DType::bf16, {4, 8}), y(core::DType::bf16, {4, 8});
+  EXPECT_THROW(ops.activate({.activation = Activation::gelu, .x = x, .y = y}, stream), LogicError);
+  EXPECT_EQ(ops.calls, 0);
 }
 
 }  // namespace

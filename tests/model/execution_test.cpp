@@ -121,13 +121,27 @@ Outcome borrowed_outcome_of(const ModelConfig& config, const Execution& executio
 
 TEST(ModelBorrow, activations_among_the_gradients_give_the_same_bits_in_less_memory) {
   const ModelConfig config = config_of(kTanh, 0.2F);
-  for (const Recompute recompute : {Recompute::none, Recompute::layer}) {
-    const Outcome own = outcome_of(config, {.recompute = recompute});
-    const Outcome borrowed = borrowed_outcome_of(config, {.recompute = recompute});
-    EXPECT_TRUE(same_bits(own.gradients, borrowed.gradients));
-    EXPECT_EQ(own.losses.dna, borrowed.losses.dna);
-    EXPECT_LT(borrowed.bytes, own.bytes);
+  for (const core::DType type : {core::DType::f32, core::DType::bf16}) {
+    if (type == core::DType::bf16 && !takes_bf16()) continue;
+    for (const Recompute recompute : {Recompute::none, Recompute::layer}) {
+      const Execution execution{.activations = type, .recompute = recompute};
+      const Outcome own = outcome_of(config, execution);
+      const Outcome borrowed = borrowed_outcome_of(config, execution);
+      EXPECT_TRUE(same_bits(own.gradients, borrowed.gradients));
+      EXPECT_EQ(own.losses.dna, borrowed.losses.dna);
+      EXPECT_LT(borrowed.bytes, own.bytes);
+    }
   }
+}
+
+TEST(ModelBorrow, another_block_or_too_late_is_a_broken_promise) {
+  ModelRun run(config_of(kTanh, 0.0F), kShape);
+  run.model.borrow(run.gradients);
+  run.forward(true);
+  EXPECT_THROW(run.model.borrow(run.gradients), core::LogicError);
+  const core::Tensor other(core::DType::f32, {run.gradients.view().size()});
+  EXPECT_THROW(run.model.backward(run.batch, run.parameters, &run.state, other, {}, run.stream),
+               core::LogicError);
 }
 
 // 250 is no multiple of 16: the bias of the layer is padded, and padding is zeroed too early.
