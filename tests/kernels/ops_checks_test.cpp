@@ -450,10 +450,8 @@ TEST_F(OpsChecks, assemble_of_a_window_outside_of_its_segment_is_the_inputs_faul
   EXPECT_EQ(ops.calls, 1);
 }
 
-TEST(OpsChecks, Bf16WhereItIsNotTaken_isRefused) {
-  CountingOps ops;
+TEST_F(OpsChecks, bf16_where_it_is_not_taken_is_refused) {
   ops.has_bf16 = false;
-  Stream stream(core::kCpu);
   const Tensor x(core::DType::bf16, {4, 8}), y(core::DType::bf16, {4, 8});
   EXPECT_THROW(ops.activate({.activation = Activation::gelu, .x = x, .y = y}, stream), LogicError);
   EXPECT_EQ(ops.calls, 0);
