@@ -91,6 +91,12 @@ MemoryRates measure_memory(int threads, std::size_t bytes) {
   Pool pool(threads);
   const std::size_t least = static_cast<std::size_t>(threads) * 3 * kLine;
   const core::Buffer memory(core::kCpu, std::max(bytes, least));
+  // Pages that nobody wrote are all one page of zeros, which caches hold; each thread writes its
+  // own.
+  const std::size_t part = memory.bytes() / static_cast<std::size_t>(threads);
+  pool.run(threads, [&](std::int64_t task, int) {
+    std::memset(memory.data() + static_cast<std::size_t>(task) * part, 1, part);
+  });
   MemoryRates rates;
   rates.read = rate(pool, memory, 1, [](std::byte* first, const Walk& walk) {
     return loops().sum(reinterpret_cast<const float*>(first), walk.floats());
