@@ -61,10 +61,8 @@ std::string steps_line(const train::RunConfig& config, std::int64_t samples_per_
 }
 
 std::string memory_line(const train::MemoryPlan& plan) {
-  return fmt::format(
-      "memory: {:.1f} MiB per rank, of which {:.1f} MiB are the store's pages, once "
-      "per node",
-      mib(plan.total()), mib(plan.store));
+  return fmt::format("memory: {:.1f} MiB per rank, of which {:.1f} MiB are shared on each node",
+                     mib(plan.total()), mib(plan.store + plan.peers));
 }
 
 /// "activations (bf16, all kept)": what the two switches make of them.
@@ -78,9 +76,11 @@ std::string parts_line(const train::MemoryPlan& plan, const model::Execution& ex
   const train::StepMemory& t = plan.tensors;
   return fmt::format(
       "memory by part, MiB: parameters {:.1f}, gradients {:.1f}, moments {:.1f}, activations ({}) "
-      "{:.1f}, scratch {:.1f}, batches {:.1f}, store {:.1f}, program {:.1f}",
+      "{:.1f}, scratch {:.1f}, batches {:.1f}, program {:.1f}; shared: store {:.1f}, gradients of "
+      "other ranks {:.1f}",
       mib(t.parameters), mib(t.gradients), mib(t.moments), activations_text(execution),
-      mib(t.activations), mib(plan.scratch), mib(t.batches), mib(plan.store), mib(plan.program));
+      mib(t.activations), mib(plan.scratch), mib(t.batches), mib(plan.program), mib(plan.store),
+      mib(plan.peers));
 }
 
 }  // namespace

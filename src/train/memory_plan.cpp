@@ -50,6 +50,8 @@ MemoryPlan plan_memory(const StepSetup& setup, std::size_t store_bytes) {
   plan.program = resident > known ? resident - known : 0;
   const TrainingStep step(setup);
   plan.tensors = step.memory();
+  const auto mates = static_cast<std::size_t>(setup.world.node_size());
+  plan.peers = plan.tensors.parameters / mates * (mates - 1);  // one block is as long as another
   plan.num_parameters = step.table().num_parameters();
   return plan;
 }

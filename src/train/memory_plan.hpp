@@ -14,11 +14,16 @@ struct MemoryPlan {
   StepMemory tensors;
   std::size_t scratch = 0;  ///< of the back end: packed operands, workspaces, partial sums
   std::size_t store = 0;    ///< pages of the store, which the ranks of a host share
+  /// Pages of the gradients of other ranks on this host: each rank sums its part of all of them
+  /// where they lie, and the system counts pages for every process that has used them.
+  std::size_t peers = 0;
   std::size_t program = 0;  ///< the program, its libraries and compiled products
   std::int64_t num_parameters = 0;
 
   /// What the peak resident size of the process will be.
-  [[nodiscard]] std::size_t total() const { return tensors.total() + scratch + store + program; }
+  [[nodiscard]] std::size_t total() const {
+    return tensors.total() + scratch + store + peers + program;
+  }
 };
 
 /// Allocates what training allocates, and runs one forward and backward pass of one layer: about
