@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <climits>
 #include <ctime>
 #include <utility>
@@ -17,8 +18,9 @@ namespace {
 // Enough for ranks that arrive together. Longer ones do not help them and keep others from the
 // core: four ranks on two cores sum ten doubles in 12 us; with 50 spins in 25 us, with 200 in 57.
 constexpr int kSpins = 10;
-// About half a millisecond on an idle core; on a shared one each yield lets another rank run.
-constexpr int kYields = 1000;
+// By the clock, not by number: where other programs want the core, one yield takes milliseconds,
+// and a sleeper that is woken gets the core back sooner than one that yields.
+constexpr std::chrono::microseconds kYielding(200);
 constexpr int kYieldsPerIdle = 16;
 // The last rank wakes sleepers, so this bounds only the time between two calls of `idle`.
 constexpr long kSleepNanoseconds = 5'000'000;
@@ -58,7 +60,8 @@ void Meeting::wait(std::uint32_t round) {
     if (over(round)) return;
     pause();
   }
-  for (int i = 0; i < kYields; ++i) {
+  const auto end = std::chrono::steady_clock::now() + kYielding;
+  for (int i = 0; std::chrono::steady_clock::now() < end; ++i) {
     if (over(round)) return;
     (void)::sched_yield();
     if (idle_ && i % kYieldsPerIdle == 0) idle_();
