@@ -205,7 +205,8 @@ void add_bench_step(CLI::App& verb, Verb& chosen) {
   const std::map<std::string, model::Recompute> recompute{{"none", model::Recompute::none},
                                                           {"layer", model::Recompute::layer}};
   step->add_option("--recompute", options->recompute, "none, or layer: less memory, more work")
-      ->transform(CLI::CheckedTransformer(recompute));
+      ->transform(CLI::CheckedTransformer(recompute))
+      ->option_text("TEXT:{none,layer}");
   step->add_flag_callback(
       "--forward", [options] { options->pass = Pass::forward; },
       "Forward only: no gradients, no update");
