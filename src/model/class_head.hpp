@@ -57,7 +57,7 @@ class ClassHead {
                 const Pass& pass);
 
  private:
-  /// From the gradient of the transform's pre-activation, in transformed_, to hidden's.
+  /// From the gradient of the transform's pre-activation, in dactivated_, to hidden's.
   void backward_transform(const Targets& targets, kernels::Write write,
                           const core::View& hidden_gradient, const Pass& pass);
 
