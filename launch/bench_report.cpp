@@ -47,16 +47,17 @@ nlohmann::ordered_json json_of(Roofs& roofs) {
           {"bf16_gflop_per_s", 1e-9 * roofs.peak(core::DType::bf16)},
           {"read_gb_per_s", 1e-9 * memory.read},
           {"copy_gb_per_s", 1e-9 * memory.copy},
-          {"triad_gb_per_s", 1e-9 * memory.triad}};
+          {"triad_gb_per_s", 1e-9 * memory.triad},
+          {"in_place_gb_per_s", 1e-9 * memory.in_place}};
 }
 
 std::string text_of(Roofs& roofs) {
   const kernels::cpu::MemoryRates& memory = roofs.main_memory();
   return fmt::format(
       "roofs measured here: fp32 {:.1f}, bf16 {:.1f} GFLOP/s; memory reads {:.1f}, copies {:.1f}, "
-      "triad {:.1f} GB/s\n",
+      "triad {:.1f}, in place {:.1f} GB/s\n",
       1e-9 * roofs.peak(core::DType::f32), 1e-9 * roofs.peak(core::DType::bf16), 1e-9 * memory.read,
-      1e-9 * memory.copy, 1e-9 * memory.triad);
+      1e-9 * memory.copy, 1e-9 * memory.triad, 1e-9 * memory.in_place);
 }
 
 BenchReport::BenchReport(std::string bench, nlohmann::ordered_json facts)

@@ -7,7 +7,6 @@ namespace epi::launch {
 namespace {
 
 constexpr int kSmallest = 16, kLargest = 28;  // logarithms of 64 KiB and 256 MiB
-constexpr double kMostlyReads = 8.0;          // bytes read for each byte written
 
 }  // namespace
 
@@ -41,7 +40,14 @@ const kernels::cpu::MemoryRates& Roofs::main_memory() {
 
 double Roofs::memory_roof(const kernels::OpCost& cost) {
   const kernels::cpu::MemoryRates& rates = memory(cost.bytes());
-  if (cost.read_bytes > kMostlyReads * cost.written_bytes) return rates.read;
+  switch (cost.traffic) {
+    case kernels::Traffic::reads:
+      return rates.read;
+    case kernels::Traffic::in_place:
+      return std::max({rates.read, rates.copy, rates.triad, rates.in_place});
+    case kernels::Traffic::streams:
+      break;
+  }
   return std::max({rates.read, rates.copy, rates.triad});
 }
 

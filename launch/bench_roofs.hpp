@@ -40,8 +40,7 @@ class Roofs {
   [[nodiscard]] Judged judge(const kernels::OpCost& cost, double seconds);
 
  private:
-  /// Bytes per second: that of reading where hardly anything is written, else the largest of the
-  /// three, so that no mix of streams beats it.
+  /// Bytes per second: the largest rate of a kind of traffic that is no harder than this one's.
   [[nodiscard]] double memory_roof(const kernels::OpCost& cost);
 
   int threads_;

@@ -32,8 +32,8 @@ double read_before(Write write, const View& out) {
 
 /// An op that is bound by memory.
 OpCost moves(const char* op, const char* formula, const ConstView& model, double read,
-             double written) {
-  return {op, formula, 0.0, read, written, model.dtype(), rows_and_width(model)};
+             double written, Traffic traffic = Traffic::streams) {
+  return {op, formula, 0.0, read, written, model.dtype(), traffic, rows_and_width(model)};
 }
 
 /// The rows of a table that `indices` look-ups can touch: each once, at most all.
@@ -85,9 +85,14 @@ OpCost cost(const EmbedGradArgs& a) {
 
 OpCost cost(const LinearArgs& a) {
   const std::int64_t m = a.x.shape(0), n = a.w.shape(0), k = a.w.shape(1);
-  return {
-      "linear",    "2 M N K", 2.0 * product(m, n, k), bytes_of(a.x, a.w, a.b), bytes_of(a.y, a.pre),
-      a.x.dtype(), {m, n, k}};
+  return {"linear",
+          "2 M N K",
+          2.0 * product(m, n, k),
+          bytes_of(a.x, a.w, a.b),
+          bytes_of(a.y, a.pre),
+          a.x.dtype(),
+          Traffic::streams,
+          {m, n, k}};
 }
 
 OpCost cost(const LinearGradInputArgs& a) {
@@ -98,6 +103,7 @@ OpCost cost(const LinearGradInputArgs& a) {
           bytes_of(a.dy, a.w, a.pre) + read_before(a.write, a.dx),
           bytes_of(a.dx, a.db_before),
           a.dy.dtype(),
+          Traffic::streams,
           {m, n, k}};
 }
 
@@ -109,6 +115,7 @@ OpCost cost(const LinearGradWeightArgs& a) {
           bytes_of(a.dy, a.x) + read_before(a.write, a.dw) + read_before(a.write, a.db),
           bytes_of(a.dw, a.db),
           a.dy.dtype(),
+          Traffic::streams,
           {m, n, k}};
 }
 
@@ -120,6 +127,7 @@ OpCost cost(const AttendArgs& a) {
           bytes_of(a.qkv, a.lengths),
           bytes_of(a.out, a.lse),
           a.qkv.dtype(),
+          Traffic::streams,
           {b, t, h}};
 }
 
@@ -131,6 +139,7 @@ OpCost cost(const AttendGradArgs& a) {
           bytes_of(a.qkv, a.lengths, a.out, a.lse, a.dout),
           bytes_of(a.dqkv),
           a.qkv.dtype(),
+          Traffic::streams,
           {b, t, h}};
 }
 
@@ -168,13 +177,14 @@ OpCost cost(const ActivateGradArgs& a) {
 
 OpCost cost(const ClassLossArgs& a) {
   return moves("class_loss", "2 logits + labels + weights", a.logits,
-               bytes_of(a.logits, a.labels, a.weights),
-               bytes_of(a.logits, a.row_loss, a.predicted));
+               bytes_of(a.logits, a.labels, a.weights), bytes_of(a.logits, a.row_loss, a.predicted),
+               Traffic::in_place);
 }
 
 OpCost cost(const ValueLossArgs& a) {
   return moves("value_loss", "2 predictions + targets + weights", a.predictions,
-               bytes_of(a.predictions, a.targets, a.weights), bytes_of(a.predictions));
+               bytes_of(a.predictions, a.targets, a.weights), bytes_of(a.predictions),
+               Traffic::in_place);
 }
 
 OpCost cost(const CombineArgs& a) {
@@ -186,13 +196,13 @@ OpCost cost(const ConvertArgs& a) {
 }
 
 OpCost cost(const SumSquaresArgs& a) {
-  return moves("sum_squares", "in", a.in, bytes_of(a.in), 0.0);
+  return moves("sum_squares", "in", a.in, bytes_of(a.in), 0.0, Traffic::reads);
 }
 
 OpCost cost(const UpdateArgs& a) {
   return moves("update", "28 P", a.parameters,
                bytes_of(a.parameters, a.gradients, a.moment1, a.moment2),
-               bytes_of(a.parameters, a.moment1, a.moment2));
+               bytes_of(a.parameters, a.moment1, a.moment2), Traffic::in_place);
 }
 
 }  // namespace epi::kernels

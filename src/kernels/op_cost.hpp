@@ -35,6 +35,13 @@ struct ConvertArgs;
 struct SumSquaresArgs;
 struct UpdateArgs;
 
+/// How an op walks through memory, which decides the rate that it can reach there.
+enum class Traffic : std::uint8_t {
+  reads,     ///< hardly anything is written
+  streams,   ///< outputs lie elsewhere than inputs: a store fetches what it overwrites
+  in_place,  ///< what is written was read before
+};
+
 struct OpCost {
   const char* op = "";       ///< name of the entry of Ops
   const char* formula = "";  ///< of `flops` where there are any, else of the bytes; for people
@@ -42,6 +49,7 @@ struct OpCost {
   double read_bytes = 0.0;   ///< each operand once, by its type; of tables the rows needed at most
   double written_bytes = 0.0;
   core::DType type = core::DType::f32;  ///< of the activations: which peak `flops` is held against
+  Traffic traffic = Traffic::streams;
   /// Products M, N, K; attention B, T, H; else rows and width of the main operand, or the length
   /// of a list. 0: no such size.
   std::array<std::int64_t, 3> sizes{};

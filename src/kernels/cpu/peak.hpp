@@ -21,6 +21,9 @@ struct MemoryRates {
   double read = 0.0;   ///< a sum over one array
   double copy = 0.0;   ///< a = b
   double triad = 0.0;  ///< a = b + s c
+  /// a += s a: nothing has to be fetched only to be overwritten, so what updates in place, as
+  /// AdamW does, may beat a copy
+  double in_place = 0.0;
 };
 
 /// Largest rates of `threads` threads that walk again and again over `bytes` in total: small sets
