@@ -100,7 +100,7 @@ TEST(MemoryRates_ofASmallSet, areAtLeastThoseOfALargeOne) {
   EXPECT_GT(large.read, 1e8);
   EXPECT_GT(large.triad, 1e8);
   EXPECT_GT(large.in_place, 0.8 * large.triad);  // it need not fetch what it overwrites
-  EXPECT_GT(small.copy, large.copy);       // caches are faster than memory
+  EXPECT_GT(small.copy, large.copy);             // caches are faster than memory
 }
 
 }  // namespace
