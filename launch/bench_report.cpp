@@ -68,6 +68,7 @@ void BenchReport::fact(const std::string& name, nlohmann::ordered_json value) {
 }
 
 void BenchReport::add(const BenchRow& row, Roofs& roofs) {
+  roofs.measure_again();  // in the same seconds as the row: a neighbour may come and go
   lines_.push_back({row, roofs.judge(row.cost, row.times.best_s)});
 }
 

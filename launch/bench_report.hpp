@@ -33,7 +33,7 @@ class BenchReport {
 
   /// One more fact.
   void fact(const std::string& name, nlohmann::ordered_json value);
-  /// One more line of the table, judged by `roofs`.
+  /// One more line of the table; `roofs` are measured again, and judge all lines in the end.
   void add(const BenchRow& row, Roofs& roofs);
   /// The table or JSON to stdout, with the roofs, measured once more.
   void print(Roofs& roofs, bool json);

@@ -199,11 +199,15 @@ class Bench {
   kernels::StepState state_;
 };
 
-/// One step to warm up, then the timed ones from the fastest to the slowest.
-std::vector<Step> timed_steps(Bench& bench, std::int64_t count) {
+/// One step to warm up, then the timed ones from the fastest to the slowest. Peaks are measured
+/// between them, from registers, so that they see the same neighbours.
+std::vector<Step> timed_steps(Bench& bench, std::int64_t count, Roofs& roofs) {
   static_cast<void>(bench.step());
   std::vector<Step> steps;
-  for (std::int64_t i = 0; i < count; ++i) steps.push_back(bench.step());
+  for (std::int64_t i = 0; i < count; ++i) {
+    steps.push_back(bench.step());
+    roofs.measure_again();
+  }
   std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) {
     return a.timings.step_seconds() < b.timings.step_seconds();
   });
@@ -226,10 +230,9 @@ BenchResult bench_step(const BenchOptions& options, const core::Log& log) {
   log.info("{}", bench.precision().line);
   log.info("synthetic windows, {} in {} on {}; one step to warm up, {} timed", options.model,
            bench.precision().name, bench.ops().description(), options.steps);
-  const std::vector<Step> steps = timed_steps(bench, options.steps);
+  const std::vector<Step> steps = timed_steps(bench, options.steps, *result.roofs);
   const Step& median = steps[steps.size() / 2];
   result.peak_memory_mib = peak_memory_mib();  // before memory's roofs take some
-  result.roofs->measure_again();
 
   result.kernels = bench.ops().description();
   result.precision = bench.precision().name;
