@@ -17,18 +17,10 @@ constexpr std::int64_t kRowsAtOnce = 1;
 #endif
 
 /// Stores `value` and returns what memory holds now.
-EPI_INLINE Vec store_kept(float* to, Vec value, std::int64_t lanes) {
+template <class T>
+EPI_INLINE Vec store_kept(T* to, Vec value, std::int64_t lanes) {
   store_some(to, value, lanes);
-  return value;
-}
-EPI_INLINE Vec store_kept(Bf16* to, Vec value, std::int64_t lanes) {
-  const HVec half = narrow(value);
-  if (lanes >= kLanes) {
-    *reinterpret_cast<AnyHVec*>(to) = half;
-  } else {
-    for (std::int64_t lane = 0; lane < lanes; ++lane) to[lane] = Bf16{half[lane]};
-  }
-  return widen(half);
+  return rounded(value, T{});
 }
 
 /// As `walk_chains`, with the dropout factors of elements `first` on: step(h, lanes, chain,
