@@ -16,10 +16,6 @@ constexpr std::int64_t kStripe = 64;  // keys whose dropout factors are drawn at
 constexpr std::int64_t kAhead = 16;   // rows
 constexpr float kLog2E = 1.44269504F;
 
-EPI_INLINE std::int64_t at_most(std::int64_t count, std::int64_t limit) {
-  return count < limit ? count : limit;
-}
-
 template <class T>
 void copy_row(const T* from, std::int64_t cols, T* to, std::int64_t ld) {
   constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));

@@ -34,10 +34,6 @@ EPI_INLINE HVec raw_some(const Bf16* from, std::int64_t count) {
   return value;
 }
 
-EPI_INLINE std::int64_t at_most(std::int64_t count, std::int64_t limit) {
-  return count < limit ? count : limit;
-}
-
 /// Sixteen elements of a row, transformed.
 template <class Transform>
 EPI_INLINE Vec values_some(const float* from, std::int64_t count) {

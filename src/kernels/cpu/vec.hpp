@@ -30,6 +30,11 @@ EPI_INLINE void store(float* to, Vec value) {
   *reinterpret_cast<AnyVec*>(to) = value;
 }
 
+/// The smaller of two counts: loops files have no std::min (isa.hpp).
+EPI_INLINE std::int64_t at_most(std::int64_t count, std::int64_t limit) {
+  return count < limit ? count : limit;
+}
+
 EPI_INLINE Vec splat(float value) {
   return Vec{} + value;
 }
