@@ -73,6 +73,15 @@ Buffer::Buffer(Device device, std::size_t bytes) : device_(device), bytes_(bytes
   }
 }
 
+Buffer Buffer::pinned(std::size_t bytes) {
+  if (cuda_device_count() == 0) return {kCpu, bytes};
+  const std::shared_ptr<std::byte> memory(
+      static_cast<std::byte*>(device_backend::allocate_pinned(bytes)),
+      [](std::byte* m) { device_backend::release_pinned(m); });
+  std::memset(memory.get(), 0, bytes);
+  return {kCpu, memory, bytes};
+}
+
 Buffer::Buffer(Buffer&& other) noexcept
     : device_(other.device_),
       data_(std::exchange(other.data_, nullptr)),

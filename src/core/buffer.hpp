@@ -24,6 +24,9 @@ class Buffer {
   /// keeps it alive and gives it back.
   Buffer(Device device, std::shared_ptr<std::byte> memory, std::size_t bytes)
       : device_(device), data_(memory.get()), bytes_(bytes), owner_(std::move(memory)) {}
+  /// Zeroed page-locked memory of the host, which devices copy from and to on their own; ordinary
+  /// memory in a process without devices. DeviceError.
+  [[nodiscard]] static Buffer pinned(std::size_t bytes);
   /// Takes the memory over; `other` is left empty, its views now belong to this buffer.
   Buffer(Buffer&& other) noexcept;
   /// Swaps, so the old memory lives until `other` ends.

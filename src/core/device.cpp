@@ -1,5 +1,7 @@
 #include "core/device.hpp"
 
+#include <chrono>
+
 namespace epi::core {
 
 Stream::Stream(Device device) : device_(device) {
@@ -24,6 +26,39 @@ Event Event::record(const Stream& stream) {
 
 void Event::synchronize() const {
   if (native_) device_backend::synchronize_event(native_.get());
+}
+
+Mark::Mark(Device device) {
+  if (device.kind == DeviceKind::cuda) native_ = device_backend::make_mark(device);
+}
+
+void Mark::set(const Stream& stream) {
+  if (native_) return device_backend::set_mark(native_.get(), stream.native());
+  using Clock = std::chrono::steady_clock;
+  host_s_ = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+}
+
+void Mark::synchronize() const {
+  if (native_) device_backend::synchronize_event(native_.get());
+}
+
+double Mark::seconds_since(const Mark& earlier) const {
+  if (native_) return device_backend::seconds_between(earlier.native_.get(), native_.get());
+  return host_s_ - earlier.host_s_;
+}
+
+void Graph::begin(Stream& stream) {
+  if (stream.native() != nullptr) device_backend::begin_graph(stream.native());
+}
+
+Graph Graph::end(Stream& stream) {
+  Graph graph;
+  if (stream.native() != nullptr) graph.native_ = device_backend::end_graph(stream.native());
+  return graph;
+}
+
+void Graph::launch(Stream& stream) const {
+  if (native_) device_backend::launch_graph(native_.get(), stream.native());
 }
 
 }  // namespace epi::core

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace epi::core {
 
@@ -22,6 +23,25 @@ inline constexpr Device kCpu{};
 
 /// Number of CUDA devices that this build can use; 0 without CUDA or without a driver.
 [[nodiscard]] int cuda_device_count();
+
+/// Why cuda_device_count() is 0, and what to do: this build, the driver (too old: both versions),
+/// or no device. "" where there are devices.
+[[nodiscard]] std::string cuda_missing();
+
+/// What kernels and logs need to know of a CUDA device.
+struct DeviceProperties {
+  std::string name;          ///< "NVIDIA H200"
+  int major = 0, minor = 0;  ///< compute capability
+  int multiprocessors = 0;
+  std::size_t shared_bytes = 0;  ///< of one block at most, with the opt-in
+  std::size_t l2_bytes = 0;
+  std::size_t memory_bytes = 0;
+  std::string bus_id;  ///< PCI address: two ranks with the same one share a GPU
+};
+/// DeviceError when there is no such device.
+[[nodiscard]] DeviceProperties cuda_properties(int index);
+/// Bytes that could be allocated there now. DeviceError.
+[[nodiscard]] std::size_t cuda_free_bytes(int index);
 
 class Event;
 
@@ -61,6 +81,40 @@ class Event {
   std::shared_ptr<void> native_;
 };
 
+/// A point in a stream's work whose time can be read; the same object marks point after point, also
+/// from within a recorded graph. On the CPU it reads the clock at once.
+class Mark {
+ public:
+  explicit Mark(Device device);
+  /// Here, after all work queued in `stream` so far.
+  void set(const Stream& stream);
+  /// Blocks the host until that point is reached; true at once for a mark that was never set.
+  void synchronize() const;
+  /// Seconds on the device from `earlier` to this; both must have been reached.
+  [[nodiscard]] double seconds_since(const Mark& earlier) const;
+
+ private:
+  std::shared_ptr<void> native_;
+  double host_s_ = 0.0;
+};
+
+/// Work of a stream recorded once and queued again as a whole: a CUDA graph. Move-only.
+class Graph {
+ public:
+  /// Whether work on this device can be recorded; the CPU's is done when its call returns.
+  [[nodiscard]] static bool records(Device device) { return device.kind == DeviceKind::cuda; }
+  /// From now on work queued in `stream` (and in streams that wait for its events) is recorded, not
+  /// run. Nothing of this thread may wait for the device until `end`.
+  static void begin(Stream& stream);
+  /// What was recorded since. DeviceError when something that can't be recorded was queued.
+  static Graph end(Stream& stream);
+  /// Queues all of it.
+  void launch(Stream& stream) const;
+
+ private:
+  std::shared_ptr<void> native_;
+};
+
 namespace device_backend {
 // What a back end provides for CUDA devices; the CPU never gets here.
 [[nodiscard]] void* allocate(Device device, std::size_t bytes);
@@ -80,6 +134,20 @@ void wait_event(void* stream, void* event);
 void synchronize_stream(void* stream);
 /// Blocks the host until the event is reached. DeviceError.
 void synchronize_event(void* event);
+/// Host memory that devices copy from and to without a detour (page-locked). DeviceError.
+[[nodiscard]] void* allocate_pinned(std::size_t bytes);
+/// Gives it back; errors are dropped.
+void release_pinned(void* memory) noexcept;
+/// An event whose time can be read. DeviceError.
+[[nodiscard]] std::shared_ptr<void> make_mark(Device device);
+/// Puts it after all work queued in `stream`. DeviceError.
+void set_mark(void* mark, void* stream);
+/// Seconds between two marks that were reached. DeviceError.
+[[nodiscard]] double seconds_between(void* earlier, void* later);
+/// See Graph. DeviceError.
+void begin_graph(void* stream);
+[[nodiscard]] std::shared_ptr<void> end_graph(void* stream);
+void launch_graph(void* graph, void* stream);
 }  // namespace device_backend
 
 }  // namespace epi::core

@@ -33,6 +33,55 @@ int cuda_device_count() {
   return count;
 }
 
+std::string cuda_missing() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  (void)cudaGetLastError();
+  if (status == cudaSuccess && count > 0) return "";
+  int driver = 0;
+  int runtime = 0;
+  (void)cudaDriverGetVersion(&driver);
+  (void)cudaRuntimeGetVersion(&runtime);
+  const auto version = [](int v) { return fmt::format("{}.{}", v / 1000, v % 1000 / 10); };
+  if (driver == 0) {
+    return "no NVIDIA driver is loaded on this machine: install one, or use device = \"cpu\"";
+  }
+  if (status == cudaErrorInsufficientDriver || driver / 1000 < runtime / 1000) {
+    return fmt::format(
+        "the NVIDIA driver serves CUDA {} and this build needs {}: update the driver, build with "
+        "an "
+        "older toolkit, or use device = \"cpu\"",
+        version(driver), version(runtime));
+  }
+  return fmt::format(
+      "no CUDA device is visible ({}): look at nvidia-smi, at CUDA_VISIBLE_DEVICES and at what the "
+      "job was given (Slurm: --gpus), or use device = \"cpu\"",
+      cudaGetErrorString(status));
+}
+
+DeviceProperties cuda_properties(int index) {
+  cudaDeviceProp p{};
+  check(cudaGetDeviceProperties(&p, index), "cudaGetDeviceProperties");
+  char bus_id[32] = {};
+  check(cudaDeviceGetPCIBusId(bus_id, sizeof(bus_id), index), "cudaDeviceGetPCIBusId");
+  return {.name = p.name,
+          .major = p.major,
+          .minor = p.minor,
+          .multiprocessors = p.multiProcessorCount,
+          .shared_bytes = p.sharedMemPerBlockOptin,
+          .l2_bytes = static_cast<std::size_t>(p.l2CacheSize),
+          .memory_bytes = p.totalGlobalMem,
+          .bus_id = bus_id};
+}
+
+std::size_t cuda_free_bytes(int index) {
+  check(cudaSetDevice(index), "cudaSetDevice");
+  std::size_t free = 0;
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return free;
+}
+
 namespace device_backend {
 
 void* allocate(Device device, std::size_t bytes) {
@@ -80,6 +129,60 @@ void synchronize_stream(void* stream) {
 
 void synchronize_event(void* event) {
   check(cudaEventSynchronize(event_of(event)), "cudaEventSynchronize");
+}
+
+void* allocate_pinned(std::size_t bytes) {
+  void* memory = nullptr;
+  check(cudaHostAlloc(&memory, bytes, cudaHostAllocPortable), "cudaHostAlloc");
+  return memory;
+}
+
+void release_pinned(void* memory) noexcept {
+  (void)cudaFreeHost(memory);
+}
+
+std::shared_ptr<void> make_mark(Device device) {
+  check(cudaSetDevice(device.index), "cudaSetDevice");
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreate(&event), "cudaEventCreate");
+  return {event, [](void* e) { (void)cudaEventDestroy(event_of(e)); }};
+}
+
+// While a graph is recorded the mark must become a node that is set anew at every launch.
+void set_mark(void* mark, void* stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream_of(stream), &status), "cudaStreamIsCapturing");
+  const unsigned flags =
+      status == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault;
+  check(cudaEventRecordWithFlags(event_of(mark), stream_of(stream), flags),
+        "cudaEventRecordWithFlags");
+}
+
+double seconds_between(void* earlier, void* later) {
+  float milliseconds = 0.0F;
+  check(cudaEventElapsedTime(&milliseconds, event_of(earlier), event_of(later)),
+        "cudaEventElapsedTime");
+  return double{milliseconds} * 1e-3;
+}
+
+// Thread-local: other ranks of this process may allocate meanwhile.
+void begin_graph(void* stream) {
+  check(cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeThreadLocal),
+        "cudaStreamBeginCapture");
+}
+
+std::shared_ptr<void> end_graph(void* stream) {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(stream_of(stream), &graph), "cudaStreamEndCapture");
+  const std::shared_ptr<void> recorded(
+      graph, [](void* g) { (void)cudaGraphDestroy(static_cast<cudaGraph_t>(g)); });
+  cudaGraphExec_t executable = nullptr;
+  check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
+  return {executable, [](void* e) { (void)cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(e)); }};
+}
+
+void launch_graph(void* graph, void* stream) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), stream_of(stream)), "cudaGraphLaunch");
 }
 
 }  // namespace device_backend

@@ -46,29 +46,29 @@ void check_tokens(const Check& c, const TokenSpec& tokens) {
   c.promise(tokens.length >= 3, "a window needs at least 3 tokens");
 }
 
+}  // namespace
+
 /// Users choose regions, so a window outside of its segment is the input's fault.
-void check_samples(const AssembleArgs& a) {
-  const auto num_segments = static_cast<std::int64_t>(a.corpus->segments.size());
-  for (const core::SampleRef& sample : a.samples) {
+void check_samples(const core::CorpusView& corpus, std::span<const core::SampleRef> samples,
+                   const TokenSpec& tokens) {
+  const auto num_segments = static_cast<std::int64_t>(corpus.segments.size());
+  for (const core::SampleRef& sample : samples) {
     const std::int64_t segment = sample.window.segment;
     const std::int64_t first = sample.window.offset_bp;
-    const std::int64_t length =
-        segment >= 0 && segment < num_segments
-            ? a.corpus->segments[static_cast<std::size_t>(segment)].length_bp
-            : 0;
-    if (first < 0 || first + a.tokens.window_bp() > length) {
+    const std::int64_t length = segment >= 0 && segment < num_segments
+                                    ? corpus.segments[static_cast<std::size_t>(segment)].length_bp
+                                    : 0;
+    if (first < 0 || first + tokens.window_bp() > length) {
       throw core::InputError(
           fmt::format("a window of {} bases at {} lies outside of segment {} of {} bases",
-                      a.tokens.window_bp(), first, segment, length));
+                      tokens.window_bp(), first, segment, length));
     }
-    if (sample.cell < -1 || sample.cell >= a.corpus->num_cells) {
-      throw core::InputError(fmt::format("cell type {} is not one of the corpus's {}", sample.cell,
-                                         a.corpus->num_cells));
+    if (sample.cell < -1 || sample.cell >= corpus.num_cells) {
+      throw core::InputError(
+          fmt::format("cell type {} is not one of the corpus's {}", sample.cell, corpus.num_cells));
     }
   }
 }
-
-}  // namespace
 
 void check(const AssembleArgs& a, Check c) {
   c.promise(a.corpus != nullptr && a.state != nullptr, "needs a corpus and a StepState");
@@ -84,7 +84,7 @@ void check(const AssembleArgs& a, Check c) {
               state_slots(a.tokens, a.masks, a.corpus->bin_bp));
   c.out_list("counts", a.counts, DType::i64, kNumCounts);
   c.no_overlaps();
-  check_samples(a);
+  if (a.token_ids.device() == core::kCpu) check_samples(*a.corpus, a.samples, a.tokens);
 }
 
 namespace {
@@ -160,14 +160,14 @@ void check_epilogue(const Check& c, Activation epilogue) {
 
 }  // namespace
 
-void check(const LinearArgs& a, Check c) {
+void check(const LinearArgs& a, Check c, DType weights) {
   c.shaped("x", a.x, 2);
   c.shaped("w", a.w, 2);
   const std::int64_t rows = a.x.shape(0);
   const std::int64_t outputs = a.w.shape(0);
   const DType type = c.activation_type(a.x);
   c.in("x", a.x, type, {rows, a.x.shape(1)});
-  c.in("w", a.w, DType::f32, {outputs, a.x.shape(1)});
+  c.in("w", a.w, weights, {outputs, a.x.shape(1)});
   if (a.b) c.in("b", a.b, DType::f32, {outputs});
   c.out("y", a.y, type, {rows, outputs});
   check_epilogue(c, a.epilogue);
@@ -179,14 +179,14 @@ void check(const LinearArgs& a, Check c) {
   c.no_overlaps();
 }
 
-void check(const LinearGradInputArgs& a, Check c) {
+void check(const LinearGradInputArgs& a, Check c, DType weights) {
   c.shaped("dy", a.dy, 2);
   c.shaped("w", a.w, 2);
   const std::int64_t rows = a.dy.shape(0);
   const std::int64_t inputs = a.w.shape(1);
   const DType type = c.activation_type(a.dy);
   c.in("dy", a.dy, type, {rows, a.dy.shape(1)});
-  c.in("w", a.w, DType::f32, {a.dy.shape(1), inputs});
+  c.in("w", a.w, weights, {a.dy.shape(1), inputs});
   check_epilogue(c, a.epilogue);
   if (a.epilogue == Activation::none) {
     c.absent("pre", a.pre);
@@ -390,9 +390,10 @@ void check(const CombineArgs& a, Check c) {
 
 void check(const ConvertArgs& a, Check c) {
   c.shaped("in", a.in, 0);
-  const bool to_half = a.in.dtype() == DType::f32;
-  c.in_list("in", a.in, to_half ? DType::f32 : DType::bf16, a.in.size());
-  c.out_list("out", a.out, to_half ? DType::bf16 : DType::f32, a.in.size());
+  const DType from = a.in.dtype();
+  const DType to = from == DType::f32 ? DType::bf16 : from == DType::i64 ? DType::f64 : DType::f32;
+  c.in_list("in", a.in, to == DType::f32 ? DType::bf16 : from, a.in.size());
+  c.out_list("out", a.out, to, a.in.size());
   c.no_overlaps();
 }
 
@@ -403,6 +404,13 @@ void check(const SumSquaresArgs& a, Check c) {
   c.no_overlaps();
 }
 
+void check(const BeginStepArgs& a, Check c) {
+  c.promise(!a.states.empty(), "needs at least one StepState");
+  c.in_list("targets", a.targets, DType::f64, 3);
+  c.in_list("updates", a.updates, DType::i64, 1);
+  c.no_overlaps();
+}
+
 void check(const UpdateArgs& a, Check c) {
   c.promise(a.state != nullptr, "needs a StepState");
   c.shaped("parameters", a.parameters, 0);
@@ -410,6 +418,8 @@ void check(const UpdateArgs& a, Check c) {
   c.in_list("gradients", a.gradients, DType::f32, a.parameters.size());
   c.out_list("moment1", a.moment1, DType::f32, a.parameters.size());
   c.out_list("moment2", a.moment2, DType::f32, a.parameters.size());
+  if (a.weights) c.out_list("weights", a.weights, DType::bf16, a.parameters.size());
+  if (a.updates) c.out_list("updates", a.updates, DType::i64, 1);
   std::int64_t end = 0;  // slices ascend, so no element is updated twice
   for (const ParameterSlice& slice : a.slices) {
     c.promise(

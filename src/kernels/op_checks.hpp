@@ -7,12 +7,14 @@
 
 namespace epi::kernels {
 
-/// InputError for a window outside of its segment: users choose regions.
+/// InputError for a window outside of its segment: users choose regions. Samples of other devices
+/// can't be looked at from here.
 void check(const AssembleArgs& a, Check c);
 void check(const EmbedArgs& a, Check c);
 void check(const EmbedGradArgs& a, Check c);
-void check(const LinearArgs& a, Check c);
-void check(const LinearGradInputArgs& a, Check c);
+/// `weights`: Ops::weights_type of these activations.
+void check(const LinearArgs& a, Check c, core::DType weights);
+void check(const LinearGradInputArgs& a, Check c, core::DType weights);
 void check(const LinearGradWeightArgs& a, Check c);
 void check(const AttendArgs& a, Check c);
 void check(const AttendGradArgs& a, Check c);
@@ -27,6 +29,7 @@ void check(const ValueLossArgs& a, Check c);
 void check(const CombineArgs& a, Check c);
 void check(const ConvertArgs& a, Check c);
 void check(const SumSquaresArgs& a, Check c);
+void check(const BeginStepArgs& a, Check c);
 void check(const UpdateArgs& a, Check c);
 
 }  // namespace epi::kernels

@@ -199,10 +199,15 @@ OpCost cost(const SumSquaresArgs& a) {
   return moves("sum_squares", "in", a.in, bytes_of(a.in), 0.0, Traffic::reads);
 }
 
+OpCost cost(const BeginStepArgs& a) {
+  return moves("begin_step", "targets + updates", a.targets, bytes_of(a.targets, a.updates), 0.0,
+               Traffic::reads);
+}
+
 OpCost cost(const UpdateArgs& a) {
-  return moves("update", "28 P", a.parameters,
+  return moves("update", a.weights ? "30 P" : "28 P", a.parameters,
                bytes_of(a.parameters, a.gradients, a.moment1, a.moment2),
-               bytes_of(a.parameters, a.moment1, a.moment2), Traffic::in_place);
+               bytes_of(a.parameters, a.moment1, a.moment2, a.weights), Traffic::in_place);
 }
 
 }  // namespace epi::kernels

@@ -33,6 +33,7 @@ struct ValueLossArgs;
 struct CombineArgs;
 struct ConvertArgs;
 struct SumSquaresArgs;
+struct BeginStepArgs;
 struct UpdateArgs;
 
 /// How an op walks through memory, which decides the rate that it can reach there.
@@ -98,7 +99,10 @@ struct OpCost {
 [[nodiscard]] OpCost cost(const ConvertArgs& a);
 /// The operand once.
 [[nodiscard]] OpCost cost(const SumSquaresArgs& a);
-/// 28 bytes a parameter: parameter, gradient and both moments read, all but the gradient written.
+/// A few numbers: nothing that moving bytes would bound.
+[[nodiscard]] OpCost cost(const BeginStepArgs& a);
+/// 28 bytes a parameter: parameter, gradient and both moments read, all but the gradient written;
+/// 2 more where rounded weights are written.
 [[nodiscard]] OpCost cost(const UpdateArgs& a);
 
 }  // namespace epi::kernels

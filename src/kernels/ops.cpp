@@ -56,13 +56,15 @@ void Ops::embed_grad(const EmbedGradArgs& args, Stream& stream) {
 
 void Ops::linear(const LinearArgs& args, Stream& stream) {
   const Timed timed(profile_, args);
-  check(args, Check("linear", device(), stream, takes(core::DType::bf16)));
+  check(args, Check("linear", device(), stream, takes(core::DType::bf16)),
+        weights_type(args.x.dtype()));
   do_linear(args, stream);
 }
 
 void Ops::linear_grad_input(const LinearGradInputArgs& args, Stream& stream) {
   const Timed timed(profile_, args);
-  check(args, Check("linear_grad_input", device(), stream, takes(core::DType::bf16)));
+  check(args, Check("linear_grad_input", device(), stream, takes(core::DType::bf16)),
+        weights_type(args.dy.dtype()));
   do_linear_grad_input(args, stream);
 }
 
@@ -148,6 +150,12 @@ void Ops::sum_squares(const SumSquaresArgs& args, Stream& stream) {
   const Timed timed(profile_, args);
   check(args, Check("sum_squares", device(), stream, takes(core::DType::bf16)));
   do_sum_squares(args, stream);
+}
+
+void Ops::begin_step(const BeginStepArgs& args, Stream& stream) {
+  const Timed timed(profile_, args);
+  check(args, Check("begin_step", device(), stream, takes(core::DType::bf16)));
+  do_begin_step(args, stream);
 }
 
 void Ops::update(const UpdateArgs& args, Stream& stream) {

@@ -8,8 +8,9 @@
 // All matrices are row-major; weights are [out, in] as in PyTorch. Types are f32 unless an operand
 // says otherwise. Those marked A are activations or their gradients: f32 or bf16, one type for all
 // of a call. Arithmetic is in f32 either way (products of bf16 are summed in f32) and each element
-// of A is rounded once, when it is written. Parameters, their gradients, statistics and losses are
-// never bf16; a product rounds its weights as it takes them.
+// of A is rounded once, when it is written. Those marked W are weights of products, of
+// Ops::weights_type. All other parameters, gradients of parameters, statistics and losses are never
+// bf16.
 // `=` means written, `+=` accumulated. Views must not overlap unless an op says so.
 // No op allocates after its first call with a shape, none waits for the device, none prints.
 // Lists ([N], [M], [rows]) may come in any shape with as many elements; no size is 0.
@@ -21,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "core/corpus.hpp"
 #include "core/device.hpp"
@@ -59,6 +61,8 @@ inline constexpr std::size_t kHiddenBases = 2;
 inline constexpr std::size_t kRepeatTargets = 3;
 inline constexpr std::size_t kNumCounts = 4;
 
+/// The corpus is the host's struct; all that it points to, the samples and the state lie on the
+/// device of the ops.
 struct AssembleArgs {
   const core::CorpusView* corpus = nullptr;
   std::span<const core::SampleRef> samples{};  ///< B of them, consecutive slots
@@ -75,6 +79,11 @@ struct AssembleArgs {
   View state_weights{};  ///< f32 [B, Ms]
   View counts{};         ///< i64 [kNumCounts] +=, at the places named above
 };
+
+/// InputError when a sample lies outside of its segment or names no cell type of the corpus, both
+/// in host memory. `assemble` on the CPU calls it; on other devices who uploads samples must.
+void check_samples(const core::CorpusView& corpus, std::span<const core::SampleRef> samples,
+                   const TokenSpec& tokens);
 
 /// Target slots of a window: fixed by the shapes, so that a step is static.
 [[nodiscard]] std::int64_t dna_slots(const TokenSpec& tokens, const MaskSpec& masks);
@@ -115,7 +124,7 @@ struct EmbedGradArgs {
 /// y = epilogue(x w^T + b).
 struct LinearArgs {
   ConstView x{};                           ///< A [M, K]
-  ConstView w{};                           ///< [N, K]
+  ConstView w{};                           ///< W [N, K]
   ConstView b{};                           ///< [N] or absent
   Activation epilogue = Activation::none;  ///< none or gelu_tanh
   View y{};                                ///< A [M, N] =
@@ -125,7 +134,7 @@ struct LinearArgs {
 /// dx (=|+=) (dy w) * epilogue'(pre).
 struct LinearGradInputArgs {
   ConstView dy{};                          ///< A [M, N]
-  ConstView w{};                           ///< [N, K]
+  ConstView w{};                           ///< W [N, K]
   Activation epilogue = Activation::none;  ///< of the layer before: none or gelu_tanh
   ConstView pre{};  ///< A [M, K] pre-activation of the layer before, with an epilogue
   Write write = Write::set;
@@ -255,7 +264,7 @@ struct CombineArgs {
   View out{};
 };
 
-/// out = in, converted between f32 and bf16 (round to nearest even).
+/// out = in, converted between f32 and bf16 (round to nearest even), or from i64 to f64.
 struct ConvertArgs {
   ConstView in{};
   View out{};
@@ -266,6 +275,20 @@ struct ConvertArgs {
 struct SumSquaresArgs {
   ConstView in{};
   View out{};  ///< f64 [1] =
+};
+
+/// What a step knows of itself only once the step before is done, for all its states:
+///   loss_scale[t] = term_weights[t] / targets of t, 0 without targets
+///   bias_correction{1,2} = 1 - beta{1,2}^(updates + 1)   (Kingma & Ba, arXiv 1412.6980, alg. 1)
+/// where the DNA targets count as targets[0] + (weight_in_repeats - 1) targets[2].
+struct BeginStepArgs {
+  std::span<StepState> states{};        ///< on the device; the fields above =
+  ConstView targets{};                  ///< f64 [3]: DNA, states, DNA in repeats; over all ranks
+  ConstView updates{};                  ///< i64 [1]: steps applied so far
+  std::array<float, 2> term_weights{};  ///< of LossTerm::dna and LossTerm::state; task's scale = 0
+  float weight_in_repeats = 1.0F;
+  float beta1 = 0.9F;
+  float beta2 = 0.98F;
 };
 
 /// One tensor of the flat parameter block.
@@ -281,10 +304,12 @@ struct ParameterSlice {
 ///   p -= lr * ((m / c1) / (sqrt(v / c2) + epsilon) + decay * p)
 /// A non-finite sum of squares leaves everything as it is and sets state->skipped = 1, else 0.
 struct UpdateArgs {
-  std::span<const ParameterSlice> slices{};
-  View parameters{};          ///< [P] +=
-  ConstView gradients{};      ///< [P]
-  View moment1{}, moment2{};  ///< [P]
+  std::span<const ParameterSlice> slices{};  ///< in host memory, the same at every call
+  View parameters{};                         ///< [P] +=
+  ConstView gradients{};                     ///< [P]
+  View moment1{}, moment2{};                 ///< [P]
+  View weights{};                            ///< bf16 [P] = parameters, rounded; or absent
+  View updates{};                            ///< i64 [1] += 1 unless the step is skipped; or absent
   float beta1 = 0.9F;
   float beta2 = 0.98F;
   float epsilon = 1e-6F;
@@ -296,7 +321,7 @@ class Profile;
 
 class Ops {
  public:
-  /// Made by make_cpu_ops.
+  /// Made by make_cpu_ops or make_cuda_ops.
   Ops() = default;
   /// Not copied: an object owns threads and compiled kernels.
   Ops(const Ops&) = delete;
@@ -309,13 +334,26 @@ class Ops {
   /// "avx512, 2 threads", for logs and provenance.
   [[nodiscard]] virtual const char* description() const = 0;
   /// Whether activations may be of this type. f32 always; bf16 where the device multiplies it
-  /// faster than f32 (a CPU with AVX512-BF16 or AMX). Other types never.
+  /// faster than f32 (a CPU with AVX512-BF16 or AMX, every GPU from sm_80). Other types never.
   [[nodiscard]] virtual bool takes(core::DType activations) const = 0;
-  /// What multiplies bf16, "AVX512-BF16" or "AMX": each sums in its own order, so bits are equal
-  /// only where this is. "" where bf16 is not taken.
+  /// What multiplies bf16, "AVX512-BF16", "AMX" or the model of a GPU: each sums in its own order,
+  /// so bits are equal only where this is. "" where bf16 is not taken.
   [[nodiscard]] virtual const char* bf16_unit() const = 0;
+  /// W: the type in which products of such activations take their weights. f32 where they pack and
+  /// round them on the way (the CPU), else that of the activations.
+  [[nodiscard]] virtual core::DType weights_type(core::DType activations) const = 0;
+  /// Whether linear_grad_weight applies an activation to x at no cost, as it packs x anyway. If
+  /// not, a model had better keep what its activations gave.
+  [[nodiscard]] virtual bool activates_operands() const = 0;
   /// Bytes of scratch that ops have taken so far; it grows at the first call with a shape only.
   [[nodiscard]] virtual std::size_t scratch_bytes() const = 0;
+
+  /// What has been chosen by timing so far (algorithms of products, by shape), as text; "" where
+  /// nothing is. Bits depend on it, so ranks share it and checkpoints keep it.
+  [[nodiscard]] virtual std::string choices() const = 0;
+  /// Takes such a text over in place of timing. What does not fit this device or its libraries is
+  /// left out; returns whether all of it was taken.
+  virtual bool take_choices(const std::string& choices) = 0;
 
   /// From now on every call adds its cost and its time on the host to `profile`, which must live
   /// until another one, or null, takes its place: null, as at first, watches nothing.
@@ -356,10 +394,12 @@ class Ops {
   void value_loss(const ValueLossArgs& args, Stream& stream);
   /// out =.
   void combine(const CombineArgs& args, Stream& stream);
-  /// out =; one side is f32, the other bf16.
+  /// out =; between f32 and bf16, or from i64 to f64.
   void convert(const ConvertArgs& args, Stream& stream);
   /// out =; a non-finite element makes it non-finite.
   void sum_squares(const SumSquaresArgs& args, Stream& stream);
+  /// Sets the fields of all states that depend on the step before.
+  void begin_step(const BeginStepArgs& args, Stream& stream);
   /// One optimizer step on all slices; reads gradient_sum_squares and sets skipped.
   void update(const UpdateArgs& args, Stream& stream);
 
@@ -384,6 +424,7 @@ class Ops {
   virtual void do_combine(const CombineArgs& args, Stream& stream) = 0;
   virtual void do_convert(const ConvertArgs& args, Stream& stream) = 0;
   virtual void do_sum_squares(const SumSquaresArgs& args, Stream& stream) = 0;
+  virtual void do_begin_step(const BeginStepArgs& args, Stream& stream) = 0;
   virtual void do_update(const UpdateArgs& args, Stream& stream) = 0;
 
   Profile* profile_ = nullptr;
@@ -392,5 +433,17 @@ class Ops {
 /// The CPU back end: production code, at the roof of oneDNN. `threads` 0 takes the affinity mask,
 /// capped by OMP_NUM_THREADS. Results have the same bits at any number of threads.
 [[nodiscard]] std::unique_ptr<Ops> make_cpu_ops(int threads = 0);
+
+/// How the CUDA back end is to compute.
+struct CudaSettings {
+  int device = 0;       ///< index among the devices that this process sees
+  bool split_k = true;  ///< products may cut their inner dimension; off in reproducible mode
+};
+
+/// The CUDA back end: our kernels, and cuBLASLt for products. Calls queue work and return. Results
+/// have the same bits every time on GPUs of one model with the same choices(). For one stream at a
+/// time. DeviceError without CUDA in this build, without such a device, or below compute capability
+/// 8.0.
+[[nodiscard]] std::unique_ptr<Ops> make_cuda_ops(const CudaSettings& settings = {});
 
 }  // namespace epi::kernels

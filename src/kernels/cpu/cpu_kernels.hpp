@@ -47,6 +47,8 @@ void combine(const CombineArgs& args, Pool& pool);
 void convert(const ConvertArgs& args, Pool& pool);
 /// Chunks of fixed size, added in order.
 void sum_squares(const SumSquaresArgs& args, Pool& pool);
+/// By the caller's thread.
+void begin_step(const BeginStepArgs& args);
 /// Pieces of the flat block rather than of tensors: biases would be tiny tasks.
 void update(const UpdateArgs& args, Pool& pool);
 

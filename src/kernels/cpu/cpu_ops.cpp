@@ -106,6 +106,9 @@ void CpuOps::do_convert(const ConvertArgs& args, Stream&) {
 void CpuOps::do_sum_squares(const SumSquaresArgs& args, Stream&) {
   cpu::sum_squares(args, pool_);
 }
+void CpuOps::do_begin_step(const BeginStepArgs& args, Stream&) {
+  cpu::begin_step(args);
+}
 void CpuOps::do_update(const UpdateArgs& args, Stream&) {
   cpu::update(args, pool_);
 }

@@ -27,6 +27,14 @@ class CpuOps final : public Ops {
   [[nodiscard]] bool takes(core::DType activations) const override;
   /// As oneDNN chooses.
   [[nodiscard]] const char* bf16_unit() const override;
+  /// f32: products pack them, and round them on the way.
+  [[nodiscard]] core::DType weights_type(core::DType) const override { return core::DType::f32; }
+  /// While they are packed.
+  [[nodiscard]] bool activates_operands() const override { return true; }
+  /// Nothing is chosen by timing here.
+  [[nodiscard]] std::string choices() const override { return {}; }
+  /// Only the empty text fits.
+  bool take_choices(const std::string& choices) override { return choices.empty(); }
   /// Of the pool and of products.
   [[nodiscard]] std::size_t scratch_bytes() const override;
 
@@ -51,6 +59,7 @@ class CpuOps final : public Ops {
   void do_combine(const CombineArgs& args, Stream& stream) override;
   void do_convert(const ConvertArgs& args, Stream& stream) override;
   void do_sum_squares(const SumSquaresArgs& args, Stream& stream) override;
+  void do_begin_step(const BeginStepArgs& args, Stream& stream) override;
   void do_update(const UpdateArgs& args, Stream& stream) override;
 
   Pool pool_;

@@ -1,4 +1,6 @@
 // Sums, type changes and the sum of squares over flat arrays. Bound by memory.
+#include <algorithm>
+
 #include "core/bf16.hpp"
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/cut.hpp"
@@ -28,6 +30,10 @@ void combine(const CombineArgs& args, Pool& pool) {
 void convert(const ConvertArgs& args, Pool& pool) {
   // BFloat16 is its sixteen bits and nothing else.
   static_assert(sizeof(core::BFloat16) == sizeof(std::uint16_t));
+  if (args.in.dtype() == core::DType::i64) {
+    std::copy_n(args.in.as<std::int64_t>(), args.in.size(), args.out.as<double>());
+    return;
+  }
   const bool narrows = args.in.dtype() == core::DType::f32;
   for_pieces(pool, {args.in.size(), kElementsOfTask}, [&](std::int64_t begin, std::int64_t end) {
     if (narrows) {

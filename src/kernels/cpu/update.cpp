@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/bf16.hpp"
+#include "kernels/begin_step.hpp"
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/cut.hpp"
 #include "kernels/cpu/elementwise_loops.hpp"
@@ -39,13 +41,24 @@ void update_stretch(const UpdateArgs& args, const ParameterSlice& slice, float c
                             .learning_rate = state.learning_rate,
                             .epsilon = args.epsilon,
                             .decay = slice.decay ? args.weight_decay : 0.0F});
+  if (!args.weights) return;
+  auto* weights = reinterpret_cast<std::uint16_t*>(args.weights.as<core::BFloat16>());
+  elementwise_loops().to_bf16(args.parameters.as<float>() + first, weights + first, last - first);
 }
 
 }  // namespace
 
+void begin_step(const BeginStepArgs& args) {
+  const StepBeginning begin{args.term_weights, args.weight_in_repeats, args.beta1, args.beta2};
+  for (StepState& state : args.states) {
+    kernels::begin_step(begin, args.targets.as<double>(), *args.updates.as<std::int64_t>(), state);
+  }
+}
+
 void update(const UpdateArgs& args, Pool& pool) {
   args.state->skipped = std::isfinite(args.state->gradient_sum_squares) ? 0 : 1;
   if (args.state->skipped != 0) return;
+  if (args.updates) ++*args.updates.as<std::int64_t>();
   const float clip = clip_of(*args.state);
   // Pieces of the block, not of tensors: biases would be tiny tasks. Slices ascend (ops.cpp).
   const Cut cut{args.parameters.size(), kElementsOfTask};
