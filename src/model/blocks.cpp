@@ -74,7 +74,7 @@ void dense_forward(kernels::Ops& ops, const Dense& dense, kernels::Activation ac
     return;
   }
   ops.linear({.x = x,
-              .w = dense.weight.of(pass.parameters),
+              .w = dense.weight.of(pass.weights),
               .b = dense.bias.of(pass.parameters),
               .epilogue = activation,
               .y = y,
@@ -85,7 +85,7 @@ void dense_forward(kernels::Ops& ops, const Dense& dense, kernels::Activation ac
 void dense_forward(kernels::Ops& ops, const Dense& dense, const core::ConstView& x,
                    const core::View& y, const Pass& pass) {
   ops.linear(
-      {.x = x, .w = dense.weight.of(pass.parameters), .b = dense.bias.of(pass.parameters), .y = y},
+      {.x = x, .w = dense.weight.of(pass.weights), .b = dense.bias.of(pass.parameters), .y = y},
       pass.stream);
 }
 
@@ -100,7 +100,7 @@ void dense_grad_weight(kernels::Ops& ops, const Dense& dense, const core::ConstV
 
 void dense_grad_input(kernels::Ops& ops, const Dense& dense, const core::ConstView& dy,
                       kernels::Write write, const core::View& dx, const Pass& pass) {
-  ops.linear_grad_input({.dy = dy, .w = dense.weight.of(pass.parameters), .write = write, .dx = dx},
+  ops.linear_grad_input({.dy = dy, .w = dense.weight.of(pass.weights), .write = write, .dx = dx},
                         pass.stream);
 }
 

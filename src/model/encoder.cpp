@@ -40,7 +40,7 @@ void Encoder::plan(const ModelConfig& config, const BatchShape& shape, Recompute
     // With Recompute::layer the one set serves all layers, so it belongs to none.
     const bool own_set = recompute == Recompute::none || i == 0;
     if (gradients && i > 0) workspace.borrow(gradients_of(i - 1, gradients));
-    if (own_set) kept_.push_back(plan_layer(config, shape, workspace));
+    if (own_set) kept_.push_back(plan_layer(config, shape, *ops_, workspace));
     outputs_.push_back(workspace.activation({b, t, h}));
   }
   workspace.borrow({});

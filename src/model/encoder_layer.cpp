@@ -27,13 +27,15 @@ Dense add_query_key_value(ParameterTable& table, const std::string& prefix, std:
 }  // namespace
 
 LayerActivations plan_layer(const ModelConfig& config, const BatchShape& shape,
-                            Workspace& workspace) {
+                            const kernels::Ops& ops, Workspace& workspace) {
   const std::int64_t b = shape.batch;
   const std::int64_t t = shape.tokens;
   const std::int64_t h = config.hidden;
   // The largest first: borrowed memory holds the more.
   LayerActivations kept;
   kept.pre_activation = workspace.activation({b * t, config.intermediate});
+  if (!ops.activates_operands())
+    kept.activation = workspace.activation({b * t, config.intermediate});
   kept.qkv = workspace.activation({b, t, 3 * h});
   kept.context = workspace.activation({b, t, h});
   kept.attention_output = workspace.activation({b, t, h});
@@ -124,9 +126,10 @@ void EncoderLayer::forward(kernels::Ops& ops, const core::ConstView& input,
                 pass);
   forward_add_norm(ops, attention_end_, kept.attention_end, input, kept.attention_output, pass);
 
+  const core::View& activated = kept.activation ? kept.activation : scratch.intermediate;
   dense_forward(ops, intermediate_dense_, activation_, as_rows(kept.attention_output),
-                kept.pre_activation, scratch.intermediate, pass);
-  dense_forward(ops, output_dense_, scratch.intermediate, as_rows(kept.output_end.sum), pass);
+                kept.pre_activation, activated, pass);
+  dense_forward(ops, output_dense_, activated, as_rows(kept.output_end.sum), pass);
   forward_add_norm(ops, output_end_, kept.output_end, kept.attention_output, output, pass);
 }
 
@@ -142,7 +145,7 @@ void EncoderLayer::backward_activation(kernels::Ops& ops, const core::View& dy,
                                        const core::View& dintermediate, const Pass& pass) const {
   if (activation_ == kernels::Activation::gelu_tanh) {
     ops.linear_grad_input({.dy = dy,
-                           .w = output_dense_.weight.of(pass.parameters),
+                           .w = output_dense_.weight.of(pass.weights),
                            .epilogue = activation_,
                            .pre = pre_activation,
                            .dx = dintermediate},
@@ -155,16 +158,22 @@ void EncoderLayer::backward_activation(kernels::Ops& ops, const core::View& dy,
       pass.stream);
 }
 
-void EncoderLayer::backward_feed_forward(kernels::Ops& ops, const LayerActivations& kept,
-                                         const LayerScratch& scratch, const Pass& pass) const {
-  const core::View dy = backward_add_norm(ops, output_end_, kept.output_end, scratch.dout,
-                                          scratch.dmiddle, scratch.ddropped, pass);
+void EncoderLayer::backward_output_weights(kernels::Ops& ops, const core::View& dy,
+                                           const LayerActivations& kept, const Pass& pass) const {
+  if (kept.activation) return dense_grad_weight(ops, output_dense_, dy, kept.activation, pass);
   ops.linear_grad_weight({.dy = dy,
                           .x = kept.pre_activation,
                           .activation = activation_,
                           .dw = output_dense_.weight.of(pass.gradients),
                           .db = output_dense_.bias.of(pass.gradients)},
                          pass.stream);
+}
+
+void EncoderLayer::backward_feed_forward(kernels::Ops& ops, const LayerActivations& kept,
+                                         const LayerScratch& scratch, const Pass& pass) const {
+  const core::View dy = backward_add_norm(ops, output_end_, kept.output_end, scratch.dout,
+                                          scratch.dmiddle, scratch.ddropped, pass);
+  backward_output_weights(ops, dy, kept, pass);
   backward_activation(ops, dy, kept.pre_activation, scratch.intermediate, pass);
   dense_grad_weight(ops, intermediate_dense_, scratch.intermediate, as_rows(kept.attention_output),
                     pass);

@@ -28,12 +28,14 @@ struct LayerActivations {
   AddNormActivations attention_end;
   core::View attention_output;  ///< [B, T, H]
   core::View pre_activation;    ///< [B*T, I]
+  core::View activation;        ///< [B*T, I]; absent where it is made anew while it is packed
   AddNormActivations output_end;
 };
 
-/// Plans a set: 7 H + I elements and A + 4 statistics a token.
+/// Plans a set: 7 H + I elements and A + 4 statistics a token, and I more where `ops` don't
+/// activate operands on their way.
 [[nodiscard]] LayerActivations plan_layer(const ModelConfig& config, const BatchShape& shape,
-                                          Workspace& workspace);
+                                          const kernels::Ops& ops, Workspace& workspace);
 
 /// What all layers of an encoder share, one layer at a time: gradients, and what forward does not
 /// need to keep.
@@ -42,8 +44,8 @@ struct LayerScratch {
   core::View dmiddle;   ///< [B, T, H]
   core::View ddropped;  ///< [B, T, H] behind a dropout; absent when the model has none
   core::View dqkv;      ///< [B, T, 3H]
-  /// [B*T, I]: in forward the feed-forward activation, which backward computes anew from
-  /// pre_activation; in backward the gradient of that.
+  /// [B*T, I]: in forward the feed-forward activation where that is not kept; in backward the
+  /// gradient of pre_activation.
   core::View intermediate;
 };
 
@@ -90,6 +92,9 @@ class EncoderLayer {
   void backward_attention(kernels::Ops& ops, const core::ConstView& input,
                           const LayerActivations& kept, const LayerScratch& scratch,
                           const Pass& pass) const;
+  /// Gradients of the second matrix, whose input is the feed-forward activation.
+  void backward_output_weights(kernels::Ops& ops, const core::View& dy,
+                               const LayerActivations& kept, const Pass& pass) const;
   /// `dy` is the gradient of the second matrix's output; writes that of the pre-activation into
   /// `dintermediate`.
   void backward_activation(kernels::Ops& ops, const core::View& dy,

@@ -10,7 +10,7 @@ namespace epi::model {
 
 /// What backward finds in memory and what it computes again. Results have the same bits.
 enum class Recompute : std::uint8_t {
-  none,   ///< all that forward made, but for activations of feed-forward layers
+  none,   ///< all that forward made, but for what Ops::activates_operands makes on the way
   layer,  ///< only the input of each layer: a second forward pass, and memory of one layer
 };
 

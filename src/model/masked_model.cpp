@@ -196,18 +196,26 @@ void MaskedModel::borrow(const core::View& gradients) {
   state_->lender = gradients.raw();
 }
 
+void MaskedModel::require_whole(const ParameterBlocks& parameters) const {
+  const std::int64_t size = state_->table.block_size();
+  core::require(parameters.exact.size() == size && parameters.weights.size() == size,
+                "a pass takes the whole block of parameters");
+  core::require(
+      parameters.weights.dtype() == state_->ops->weights_type(state_->execution.activations),
+      "weights are of the type that products take");
+}
+
 std::size_t MaskedModel::activation_bytes() const {
   return state_->workspace.bytes();
 }
 
-void MaskedModel::forward(const Batch& batch, const core::ConstView& parameters,
+void MaskedModel::forward(const Batch& batch, const ParameterBlocks& parameters,
                           const kernels::StepState* state, bool training, const LossOutputs& losses,
                           const BlockHooks& hooks, core::Stream& stream) {
-  core::require(parameters.size() == state_->table.block_size(),
-                "forward takes the whole parameter block");
+  require_whole(parameters);
   state_->dropout = training ? state_->config.dropout : 0.0F;
   state_->used = true;
-  const Pass pass{parameters, {}, state, state_->dropout, hooks, stream};
+  const Pass pass{parameters.exact, parameters.weights, {}, state, state_->dropout, hooks, stream};
   Encoder& encoder = state_->encoder;
   encoder.forward(input_of(batch), pass);
   if (state_->dna_head) {
@@ -221,16 +229,17 @@ void MaskedModel::forward(const Batch& batch, const core::ConstView& parameters,
   }
 }
 
-void MaskedModel::backward(const Batch& batch, const core::ConstView& parameters,
+void MaskedModel::backward(const Batch& batch, const ParameterBlocks& parameters,
                            const kernels::StepState* state, const core::View& gradients,
                            const BlockHooks& hooks, core::Stream& stream) {
-  core::require(parameters.size() == state_->table.block_size() &&
-                    gradients.size() == state_->table.block_size(),
-                "backward takes the whole blocks of parameters and gradients");
+  require_whole(parameters);
+  core::require(gradients.size() == state_->table.block_size(),
+                "backward takes the whole block of gradients");
   core::require(state_->lender == nullptr || state_->lender == gradients.raw(),
                 "backward writes to the block that activations were borrowed from");
   using kernels::Write;
-  const Pass pass{parameters, gradients, state, state_->dropout, hooks, stream};
+  const Pass pass{
+      parameters.exact, parameters.weights, gradients, state, state_->dropout, hooks, stream};
   for (const Slice& gap : state_->padding) core::fill_zero(gap.of(gradients), stream);
 
   // From the end of the block. The first head sets the gradient of the hidden states, the next

@@ -69,15 +69,14 @@ class MaskedModel {
   /// Bytes of activations and their gradients that this object holds.
   [[nodiscard]] std::size_t activation_bytes() const;
 
-  /// Losses of one micro-batch; leaves in place what backward needs. `parameters` is the flat
-  /// block. `training` false: dropout off.
-  void forward(const Batch& batch, const core::ConstView& parameters,
+  /// Losses of one micro-batch; leaves in place what backward needs. `training` false: dropout off.
+  void forward(const Batch& batch, const ParameterBlocks& parameters,
                const kernels::StepState* state, bool training, const LossOutputs& losses,
                const BlockHooks& hooks, core::Stream& stream);
 
   /// gradients = d(loss) / d(parameters) of the last forward, once per forward. Every element is
   /// written: padding and heads without an objective get 0.
-  void backward(const Batch& batch, const core::ConstView& parameters,
+  void backward(const Batch& batch, const ParameterBlocks& parameters,
                 const kernels::StepState* state, const core::View& gradients,
                 const BlockHooks& hooks, core::Stream& stream);
 
@@ -85,6 +84,9 @@ class MaskedModel {
   [[nodiscard]] core::ConstView hidden() const;
 
  private:
+  /// LogicError unless both blocks are whole and of the right types.
+  void require_whole(const ParameterBlocks& parameters) const;
+
   struct State;
   std::unique_ptr<State> state_;
 };

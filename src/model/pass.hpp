@@ -1,6 +1,7 @@
 // What every part of a model needs during one forward or backward pass.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 
@@ -18,8 +19,24 @@ struct BlockHooks {
   std::function<void(std::int64_t)> gradients_done;
 };
 
+/// The flat block of parameters, and what products read of it: the same block on a device that
+/// rounds weights on its way, a copy in the type of activations on one that does not.
+struct ParameterBlocks {
+  /// Products read the block itself.
+  template <std::convertible_to<core::ConstView> Block>
+  ParameterBlocks(const Block& block)  // NOLINT(google-explicit-constructor)
+      : exact(block), weights(exact) {}
+  /// `copy` has the same offsets, of Ops::weights_type.
+  ParameterBlocks(const core::ConstView& block, const core::ConstView& copy)
+      : exact(block), weights(copy) {}
+
+  core::ConstView exact;    ///< f32
+  core::ConstView weights;  ///< of Ops::weights_type
+};
+
 struct Pass {
   core::ConstView parameters;  ///< f32, the flat block
+  core::ConstView weights;     ///< what products read of it: ParameterBlocks::weights
   core::View gradients;        ///< the same offsets; backward only
   const kernels::StepState* state = nullptr;
   float dropout = 0.0F;  ///< 0 outside of training
