@@ -2,7 +2,9 @@
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(PkgConfig REQUIRED)
-find_package(MPI REQUIRED COMPONENTS C)
+if(EPI_MPI)
+  find_package(MPI REQUIRED COMPONENTS C)
+endif()
 find_package(dnnl REQUIRED)
 if(NOT EPI_FUZZ)  # fuzz targets need clang, whose OpenMP they don't
   find_package(OpenMP REQUIRED COMPONENTS CXX)

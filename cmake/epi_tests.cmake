@@ -1,7 +1,7 @@
 # epi_test(NAME SOURCES x_test.cpp ... LINK targets ... [LABELS l ...])
 #   A GoogleTest program epi_NAME; ctest runs it as one test, NAME.
 # epi_mpi_test(NAME RANKS 1 2 4 SOURCES ... LINK ...)
-#   The same program under mpirun, once per number of ranks: tests NAME_np1 ...
+#   The same program under mpirun, once per number of ranks: tests NAME_np1 ...; none without MPI.
 # Tests find the tree through EPI_SOURCE_DIR and write below a folder of their own (testing::TempDir).
 # Open MPI keeps memory until the process ends and unloads the plugins that would name it, so leaks are
 # looked for in programs without MPI only.
@@ -25,6 +25,9 @@ function(epi_test name)
 endfunction()
 
 function(epi_mpi_test name)
+  if(NOT EPI_MPI)
+    return()
+  endif()
   cmake_parse_arguments(T "" "" "SOURCES;LINK;RANKS" ${ARGN})
   epi_test_program(${name} ${ARGN})
   foreach(ranks IN LISTS T_RANKS)
