@@ -157,6 +157,13 @@ std::size_t allocated_bytes() {
   return sum;
 }
 
+void queue(void* stream, std::function<void()> work, const char* name) {
+  core::queue(stream, [work = std::move(work), name] {
+    work();
+    check_guards(name);
+  });
+}
+
 void check_guards(const char* after) {
   const std::lock_guard lock(devices().mutex);
   const std::string where = overrun();
@@ -217,17 +224,13 @@ void release(Device, void* memory) noexcept {
 }
 
 void copy(void* to, const void* from, std::size_t bytes, void* stream) {
-  queue(stream, [=] {
-    std::memmove(to, from, bytes);
-    emulated::check_guards("a copy");
-  });
+  emulated::queue(
+      stream, [=] { std::memmove(to, from, bytes); }, "a copy");
 }
 
 void fill_zero(void* to, std::size_t bytes, void* stream) {
-  queue(stream, [=] {
-    std::memset(to, 0, bytes);
-    emulated::check_guards("zeroing");
-  });
+  emulated::queue(
+      stream, [=] { std::memset(to, 0, bytes); }, "zeroing");
 }
 
 std::shared_ptr<void> make_stream(Device device) {
@@ -345,10 +348,8 @@ void launch(const cuda::Launch& shape, void* stream, std::function<void()> threa
       fmt::format("a block of this device has {} bytes of shared memory at most, a kernel "
                   "asks for {}",
                   core::devices().properties.shared_bytes, shape.shared_bytes));
-  core::queue(stream, [shape, body = std::move(thread_body)] {
-    run_kernel(shape, body);
-    core::emulated::check_guards("a kernel");
-  });
+  core::emulated::queue(
+      stream, [shape, body = std::move(thread_body)] { run_kernel(shape, body); }, "a kernel");
 }
 
 }  // namespace epi::kernels::simt::twin

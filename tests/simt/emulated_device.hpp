@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 
 #include "core/device.hpp"
 
@@ -16,6 +17,9 @@ void set_device_count(int count);
 void set_properties(const DeviceProperties& properties);
 /// Bytes that are allocated on all devices now.
 [[nodiscard]] std::size_t allocated_bytes();
+/// Does work of the host as if it were a kernel's: now, or when the graph is launched that `stream`
+/// is being recorded into. LogicError when it writes outside of its memory.
+void queue(void* stream, std::function<void()> work, const char* name);
 /// LogicError when memory outside of an allocation has been written; `after` says by what.
 void check_guards(const char* after);
 
