@@ -97,14 +97,10 @@ OpCost cost(const LinearArgs& a) {
 
 OpCost cost(const LinearGradInputArgs& a) {
   const std::int64_t m = a.dy.shape(0), n = a.w.shape(0), k = a.w.shape(1);
-  return {"linear_grad_input",
-          "2 M N K",
-          2.0 * product(m, n, k),
-          bytes_of(a.dy, a.w, a.pre) + read_before(a.write, a.dx),
-          bytes_of(a.dx, a.db_before),
-          a.dy.dtype(),
-          Traffic::streams,
-          {m, n, k}};
+  return {"linear_grad_input",    "2 M N K",
+          2.0 * product(m, n, k), bytes_of(a.dy, a.w, a.pre) + read_before(a.write, a.dx),
+          bytes_of(a.dx),         a.dy.dtype(),
+          Traffic::streams,       {m, n, k}};
 }
 
 OpCost cost(const LinearGradWeightArgs& a) {

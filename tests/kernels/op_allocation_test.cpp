@@ -77,8 +77,7 @@ class Calls {
                             .epilogue = Activation::gelu_tanh,
                             .pre = active({m, k}),
                             .write = Write::add,
-                            .dx = active({m, k}),
-                            .db_before = real({k})});
+                            .dx = active({m, k})});
     for (const Activation activation : {Activation::none, Activation::gelu}) {
       add("linear_grad_weight", &Ops::linear_grad_weight,
           LinearGradWeightArgs{

@@ -40,12 +40,6 @@ void linear_grad_input(const kernels::LinearGradInputArgs& args) {
       dx[m * columns + k] = (add ? dx[m * columns + k] : 0.0) + sum;
     }
   }
-  if (!args.db_before) return;
-  for (std::int64_t k = 0; k < columns; ++k) {
-    double sum = 0.0;
-    for (std::int64_t m = 0; m < rows; ++m) sum += dx[m * columns + k];
-    args.db_before.as<double>()[k] = sum;
-  }
 }
 
 void linear_grad_weight(const kernels::LinearGradWeightArgs& args) {

@@ -17,7 +17,7 @@ void embed(const EmbedArgs& args, Pool& pool);
 void embed_grad(const EmbedGradArgs& args, Pool& pool);
 /// Strips of columns: weights packed, rows multiplied, bias and GELU applied while in cache.
 void linear(const LinearArgs& args, Pool& pool, Gemm& gemm);
-/// Likewise; db_before adds up chunks from top to bottom.
+/// Likewise.
 void linear_grad_input(const LinearGradInputArgs& args, Pool& pool, Gemm& gemm);
 /// x packed by all; then strips of dy, each transposed, summed and multiplied by one thread.
 void linear_grad_weight(const LinearGradWeightArgs& args, Pool& pool, Gemm& gemm);

@@ -179,7 +179,6 @@ struct Gemm::State {
   };
   dnnl::engine engine = make_engine();
   std::vector<PerThread> per_thread;  // one per pool thread: no thread touches another's
-  core::Buffer shared;
   // By shape: a model has a few dozen, and pointers to them stay valid.
   std::map<GemmShape, std::unique_ptr<Kernel>> kernels;
 };
@@ -216,15 +215,8 @@ float* Gemm::workspace(int thread) const {
       state_->per_thread[static_cast<std::size_t>(thread)].workspace.data());
 }
 
-float* Gemm::shared(std::int64_t floats) {
-  const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
-  core::Buffer& buffer = state_->shared;
-  if (buffer.bytes() < bytes) State::renew(buffer, bytes);
-  return reinterpret_cast<float*>(buffer.data());
-}
-
 std::size_t Gemm::bytes() const {
-  std::size_t sum = state_->shared.bytes();
+  std::size_t sum = 0;
   for (const State::PerThread& own : state_->per_thread) {
     sum += own.scratch.bytes() + own.workspace.bytes();
   }

@@ -48,8 +48,6 @@ class Gemm {
   void reserve(std::int64_t floats);
   /// The thread's own memory, 64-byte aligned; contents last until the next op.
   [[nodiscard]] float* workspace(int thread) const;
-  /// Memory of all threads together, at least `floats` long; outside of Pool::run.
-  [[nodiscard]] float* shared(std::int64_t floats);
   /// Of all workspaces and scratchpads, as they have grown so far.
   [[nodiscard]] std::size_t bytes() const;
   /// What oneDNN multiplies bf16 with here: see Ops::bf16_unit.

@@ -131,48 +131,11 @@ void add_gelu_grad(const Product<T>& product, const T* pre) {
           EPI_STEP { put_all(product, value, at, count); });
 }
 
-/// Adds up `Width` vectors of columns at once, the last of them `last_count` elements long: rows
-/// are read along memory. Blocks of 256 rows keep the rounding error of long columns small.
-template <std::uint32_t Width, class T>
-EPI_INLINE void sum_strip(const T* data, std::int64_t stride, std::int64_t rows,
-                          std::int64_t last_count, float* sums) {
-  constexpr std::int64_t kBlock = 256;
-  Vec total[Width] = {};
-  for (std::int64_t first = 0; first < rows; first += kBlock) {
-    const std::int64_t last = first + kBlock < rows ? first + kBlock : rows;
-    Vec block[Width] = {};
-    for (std::int64_t row = first; row < last; ++row) {
-      const T* own = data + row * stride;
-      for (std::uint32_t i = 0; i + 1 < Width; ++i) block[i] += load(own + i * kLanes);
-      block[Width - 1] += load_some(own + (Width - 1) * kLanes, last_count);
-    }
-    for (std::uint32_t i = 0; i < Width; ++i) total[i] += block[i];
-  }
-  for (std::uint32_t i = 0; i + 1 < Width; ++i) store(sums + i * kLanes, total[i]);
-  store_some(sums + (Width - 1) * kLanes, total[Width - 1], last_count);
-}
-
-template <class T>
-void column_sums(const T* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
-                 float* sums) {
-  constexpr std::uint32_t kWidth = 8;
-  std::int64_t col = 0;
-  for (; col + kWidth * kLanes <= cols; col += kWidth * kLanes) {
-    sum_strip<kWidth>(data + col, stride, rows, kLanes, sums + col);
-  }
-  for (; col + kLanes <= cols; col += kLanes) {
-    sum_strip<1>(data + col, stride, rows, kLanes, sums + col);
-  }
-  if (col < cols) sum_strip<1>(data + col, stride, rows, cols - col, sums + col);
-}
-
 }  // namespace
 
 extern const GemmLoops gemm_loops{
-    .full = {set<float>, add<float>, set_gelu<float>, set_gelu_grad<float>, add_gelu_grad<float>,
-             column_sums<float>},
-    .half = {set<Bf16>, add<Bf16>, set_gelu<Bf16>, set_gelu_grad<Bf16>, add_gelu_grad<Bf16>,
-             column_sums<Bf16>},
+    .full = {set<float>, add<float>, set_gelu<float>, set_gelu_grad<float>, add_gelu_grad<float>},
+    .half = {set<Bf16>, add<Bf16>, set_gelu<Bf16>, set_gelu_grad<Bf16>, add_gelu_grad<Bf16>},
     .set_far = set_far,
 };
 

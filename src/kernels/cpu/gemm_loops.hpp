@@ -32,9 +32,6 @@ struct Epilogues {
   void (*set_gelu_grad)(const Product<T>& product, const T* pre);
   /// to += from * gelu_tanh'(pre).
   void (*add_gelu_grad)(const Product<T>& product, const T* pre);
-  /// sums[j] = sum of data[i * stride + j] over i in 0..rows-1, in blocks of fixed size.
-  void (*column_sums)(const T* data, std::int64_t stride, std::int64_t rows, std::int64_t cols,
-                      float* sums);
 };
 
 struct GemmLoops {

@@ -196,8 +196,6 @@ void finish_grad_input(const LinearGradInputArgs& args, const Product<T>& produc
   finish(product, elements<T>(args.pre) + at);
 }
 
-// The bias gradient of the layer before is the column sums of dx. Each chunk adds up its own rows;
-// then chunks are added from top to bottom, in an order that only the shape decides.
 template <class T>
 void linear_grad_input_as(const LinearGradInputArgs& args, Pool& pool, Gemm& gemm) {
   const std::int64_t m = args.dy.shape(0), n = args.w.shape(1), k = args.dy.shape(1);
@@ -208,23 +206,13 @@ void linear_grad_input_as(const LinearGradInputArgs& args, Pool& pool, Gemm& gem
                                .weights = args.w.as<float>(),
                                .transposed = false};
   T* dx = elements<T>(args.dx);
-  // Column sums of each chunk, taken while it is in cache: [chunks down, n].
-  const std::int64_t down = Cut{m, kChunkRows}.count;
-  float* sums = args.db_before ? gemm.shared(down * n) : nullptr;
   const auto foresee = [&](const Chunk& chunk) {
     if (args.write == Write::add) prefetch(elements<T>(args.dx), n, chunk);
     prefetch(elements<T>(args.pre), n, chunk);
   };
   each_chunk(whole, pool, gemm, foresee, [&](const float* from, const Chunk& chunk) {
-    const Product<T> product = place(from, chunk, dx, n);
-    finish_grad_input(args, product, chunk.row * n + chunk.col);
-    if (sums == nullptr) return;
-    epilogues<T>().column_sums(product.to, n, chunk.rows, chunk.cols,
-                               sums + chunk.row / kChunkRows * n + chunk.col);
+    finish_grad_input(args, place(from, chunk, dx, n), chunk.row * n + chunk.col);
   });
-  if (sums != nullptr) {
-    epilogues<float>().column_sums(sums, n, down, n, elements<float>(args.db_before));
-  }
 }
 
 template <class T>
