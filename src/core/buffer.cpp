@@ -74,7 +74,7 @@ Buffer::Buffer(Device device, std::size_t bytes) : device_(device), bytes_(bytes
 }
 
 Buffer Buffer::pinned(std::size_t bytes) {
-  if (cuda_device_count() == 0) return {kCpu, bytes};
+  if (bytes == 0 || cuda_device_count() == 0) return {kCpu, bytes};
   const std::shared_ptr<std::byte> memory(
       static_cast<std::byte*>(device_backend::allocate_pinned(bytes)),
       [](std::byte* m) { device_backend::release_pinned(m); });

@@ -25,7 +25,8 @@ class Buffer {
   Buffer(Device device, std::shared_ptr<std::byte> memory, std::size_t bytes)
       : device_(device), data_(memory.get()), bytes_(bytes), owner_(std::move(memory)) {}
   /// Zeroed page-locked memory of the host, which devices copy from and to on their own; ordinary
-  /// memory in a process without devices. DeviceError.
+  /// memory in a process without devices. Call it where work of this thread's device has begun (a
+  /// stream was made): a thread without one takes the first GPU. DeviceError.
   [[nodiscard]] static Buffer pinned(std::size_t bytes);
   /// Takes the memory over; `other` is left empty, its views now belong to this buffer.
   Buffer(Buffer&& other) noexcept;

@@ -1,8 +1,31 @@
 #include "core/device.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 
 namespace epi::core {
+namespace {
+
+/// "12.3 GiB", or smaller units for what is less than one.
+std::string size_text(std::size_t bytes) {
+  constexpr double kKi = 1024.0;
+  const auto size = static_cast<double>(bytes);
+  if (size >= kKi * kKi * kKi) return fmt::format("{:.1f} GiB", size / (kKi * kKi * kKi));
+  if (size >= kKi * kKi) return fmt::format("{:.1f} MiB", size / (kKi * kKi));
+  return fmt::format("{} bytes", bytes);
+}
+
+}  // namespace
+
+std::string out_of_memory(int index, std::size_t asked, std::size_t free) {
+  const DeviceProperties gpu = cuda_properties(index);
+  return fmt::format(
+      "out of memory on GPU {} ({}): {} were asked for and {} of {} are free; make micro_batch "
+      "smaller, turn recomputation on (--dry-run shows the plan), or see in nvidia-smi who else "
+      "uses the GPU",
+      index, gpu.name, size_text(asked), size_text(free), size_text(gpu.memory_bytes));
+}
 
 Stream::Stream(Device device) : device_(device) {
   if (device.kind == DeviceKind::cuda) native_ = device_backend::make_stream(device);

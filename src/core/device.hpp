@@ -42,6 +42,9 @@ struct DeviceProperties {
 [[nodiscard]] DeviceProperties cuda_properties(int index);
 /// Bytes that could be allocated there now. DeviceError.
 [[nodiscard]] std::size_t cuda_free_bytes(int index);
+/// What is said when `asked` bytes don't fit into the `free` bytes of device `index`: which GPU,
+/// how much of how much is free, and what to do.
+[[nodiscard]] std::string out_of_memory(int index, std::size_t asked, std::size_t free);
 
 class Event;
 
@@ -122,7 +125,7 @@ namespace device_backend {
 void release(Device device, void* memory) noexcept;
 /// Queues a copy between any two places, host memory included. DeviceError.
 void copy(void* to, const void* from, std::size_t bytes, void* stream);
-/// Queues zeroing; a null `stream` is the default one. DeviceError.
+/// Queues zeroing; without a `stream` it is done on return. DeviceError.
 void fill_zero(void* to, std::size_t bytes, void* stream);
 /// A stream that does not wait for the default one; freed with its last owner. DeviceError.
 [[nodiscard]] std::shared_ptr<void> make_stream(Device device);

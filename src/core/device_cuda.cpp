@@ -1,6 +1,9 @@
-// CUDA devices through the runtime API; every call is checked once, here.
+// CUDA devices through the runtime API; every call is checked once, here. A thread has a current
+// device, in which it makes streams, events and memory: functions that make something choose it.
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
+
+#include <utility>
 
 #include "core/device.hpp"
 #include "core/error.hpp"
@@ -10,7 +13,7 @@ namespace {
 
 void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
-  (void)cudaGetLastError();  // clears a sticky error, so that the next call reports its own
+  (void)cudaGetLastError();  // so that a later check of a launch does not report it again
   throw DeviceError(fmt::format("{} failed: {} ({})", call, cudaGetErrorString(status),
                                 cudaGetErrorName(status)));
 }
@@ -20,6 +23,29 @@ cudaStream_t stream_of(void* stream) {
 }
 cudaEvent_t event_of(void* event) {
   return static_cast<cudaEvent_t>(event);
+}
+
+/// Chooses a device for this thread until the end of the scope.
+class OnDevice {
+ public:
+  explicit OnDevice(int index) {
+    check(cudaGetDevice(&before_), "cudaGetDevice");
+    if (index != before_) check(cudaSetDevice(index), "cudaSetDevice");
+  }
+  ~OnDevice() { (void)cudaSetDevice(before_); }
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+ private:
+  int before_ = 0;
+};
+
+/// Free and all bytes of the current device.
+std::pair<std::size_t, std::size_t> memory_now() {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return {free, total};
 }
 
 }  // namespace
@@ -49,8 +75,7 @@ std::string cuda_missing() {
   if (status == cudaErrorInsufficientDriver || driver / 1000 < runtime / 1000) {
     return fmt::format(
         "the NVIDIA driver serves CUDA {} and this build needs {}: update the driver, build with "
-        "an "
-        "older toolkit, or use device = \"cpu\"",
+        "an older toolkit (12.8 at least), or use device = \"cpu\"",
         version(driver), version(runtime));
   }
   return fmt::format(
@@ -75,11 +100,8 @@ DeviceProperties cuda_properties(int index) {
 }
 
 std::size_t cuda_free_bytes(int index) {
-  check(cudaSetDevice(index), "cudaSetDevice");
-  std::size_t free = 0;
-  std::size_t total = 0;
-  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
-  return free;
+  const OnDevice on(index);
+  return memory_now().first;
 }
 
 namespace device_backend {
@@ -87,7 +109,12 @@ namespace device_backend {
 void* allocate(Device device, std::size_t bytes) {
   check(cudaSetDevice(device.index), "cudaSetDevice");
   void* memory = nullptr;
-  check(cudaMalloc(&memory, bytes), "cudaMalloc");
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    throw DeviceError(out_of_memory(device.index, bytes, memory_now().first));
+  }
+  check(status, "cudaMalloc");
   return memory;
 }
 
@@ -97,11 +124,15 @@ void release(Device device, void* memory) noexcept {
 }
 
 void copy(void* to, const void* from, std::size_t bytes, void* stream) {
+  if (bytes == 0) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_of(stream)), "cudaMemcpyAsync");
 }
 
 void fill_zero(void* to, std::size_t bytes, void* stream) {
+  if (bytes == 0) return;
   check(cudaMemsetAsync(to, 0, bytes, stream_of(stream)), "cudaMemsetAsync");
+  // Our streams don't wait for the default one, so nobody else would order it before their work.
+  if (stream == nullptr) check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 
 std::shared_ptr<void> make_stream(Device device) {
@@ -112,6 +143,9 @@ std::shared_ptr<void> make_stream(Device device) {
 }
 
 std::shared_ptr<void> record_event(void* stream) {
+  int device = 0;  // an event is recorded in streams of its own device only
+  check(cudaStreamGetDevice(stream_of(stream), &device), "cudaStreamGetDevice");
+  const OnDevice on(device);
   cudaEvent_t event = nullptr;
   check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   std::shared_ptr<void> owner(event, [](void* e) { (void)cudaEventDestroy(event_of(e)); });

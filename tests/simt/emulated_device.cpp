@@ -200,9 +200,8 @@ void* allocate(Device device, std::size_t bytes) {
   require_device(device.index);
   refuse_while_recording("cudaMalloc");
   const std::lock_guard lock(devices().mutex);
-  if (bytes > devices().properties.memory_bytes - used(device.index)) {
-    throw DeviceError("cudaMalloc failed: out of memory (cudaErrorMemoryAllocation)");
-  }
+  const std::size_t free = devices().properties.memory_bytes - used(device.index);
+  if (bytes > free) throw DeviceError(out_of_memory(device.index, bytes, free));
   const std::size_t all = (bytes + 2 * kGuard + kAlignment - 1) / kAlignment * kAlignment;
   auto* const memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, all));
   if (memory == nullptr) throw DeviceError("no host memory for an emulated device");
