@@ -355,9 +355,10 @@ class Ops {
   /// left out; returns whether all of it was taken.
   virtual bool take_choices(const std::string& choices) = 0;
 
-  /// From now on every call adds its cost and its time on the host to `profile`, which must live
-  /// until another one, or null, takes its place: null, as at first, watches nothing.
-  void watch(Profile* profile) { profile_ = profile; }
+  /// From now on every call adds its cost and its time on the device to `profile`, which must live
+  /// until another one, or null, takes its place: null, as at first, watches nothing. The profile
+  /// before is settled: that waits for the device. Not while a graph is recorded.
+  void watch(Profile* profile);
 
   /// Windows, k-mers, states, masks and labels of a micro-batch. Integers only: the same bits on
   /// every back end. InputError if a sample lies outside of its segment.

@@ -2,6 +2,7 @@
 #include "kernels/profile.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace epi::kernels {
 
@@ -11,6 +12,18 @@ void Profile::add(const OpCost& cost, double seconds) {
   if (entry == entries_.end()) entry = entries_.insert(entries_.end(), {cost, 0, 0.0});
   entry->calls += 1;
   entry->seconds += seconds;
+}
+
+void Profile::add(const OpCost& cost, core::Mark begin, core::Mark end) {
+  queued_.push_back({cost, std::move(begin), std::move(end)});
+}
+
+void Profile::settle() {
+  for (const Queued& call : queued_) {
+    call.end.synchronize();
+    add(call.cost, call.end.seconds_since(call.begin));
+  }
+  queued_.clear();
 }
 
 double Profile::seconds() const {

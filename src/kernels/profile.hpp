@@ -1,13 +1,15 @@
 // Where the time of a step goes: calls, seconds and costs of ops, kept while somebody watches.
 //
-// Seconds are those of the host's clock around a call, which is the op's own time where calls block
-// (the CPU). A device that only queues work needs its own clock: that belongs to its back end.
+// Seconds are those of the device between a mark before the call and one after it. Where calls only
+// queue work the marks are read later: waiting after each call would add the time that a launch
+// takes to every op, which a busy queue hides.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "core/device.hpp"
 #include "kernels/op_cost.hpp"
 
 namespace epi::kernels {
@@ -25,14 +27,23 @@ class Profile {
 
   /// One more call; calls of equal cost share an entry.
   void add(const OpCost& cost, double seconds);
-  /// In the order in which they first came.
+  /// One more call, between two marks of one stream that need not be reached yet: see `settle`.
+  void add(const OpCost& cost, core::Mark begin, core::Mark end);
+  /// Waits for all marks and adds their times. DeviceError for what earlier work met.
+  void settle();
+  /// In the order in which they first came; without calls that are not settled.
   [[nodiscard]] std::span<const Entry> entries() const { return entries_; }
   /// Of all entries: what is left of a step is spent outside of ops.
   [[nodiscard]] double seconds() const;
 
  private:
   static constexpr std::size_t kExpectedEntries = 64;
+  struct Queued {
+    OpCost cost;
+    core::Mark begin, end;
+  };
   std::vector<Entry> entries_;
+  std::vector<Queued> queued_;
 };
 
 }  // namespace epi::kernels
