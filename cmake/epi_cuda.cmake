@@ -26,6 +26,6 @@ function(epi_cuda_kernels target)
     ${PROJECT_SOURCE_DIR}/src/kernels/cuda/cuda_ops.cpp ${PROJECT_SOURCE_DIR}/src/kernels/cuda/gemm.cpp)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/kernels/cuda/native)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:
-    --expt-relaxed-constexpr -Werror=all-warnings -Xptxas=--warn-on-spills,--Werror>)
+    --expt-relaxed-constexpr -Werror=all-warnings -Xptxas=--warn-on-spills,--warning-as-error>)
   target_link_libraries(${target} PRIVATE CUDA::cudart CUDA::cublasLt)
 endfunction()
