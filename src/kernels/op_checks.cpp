@@ -158,35 +158,42 @@ void check_epilogue(const Check& c, Activation epilogue) {
             "the epilogue must be none or gelu_tanh");
 }
 
+/// N*: what the rows of `view` hold where they should hold `columns`.
+std::int64_t width(const ConstView& view, std::int64_t columns, const Ops& ops) {
+  const bool padded = view.rank() == 2 && view.shape(1) == ops.row_width(columns, view.dtype());
+  return padded ? view.shape(1) : columns;
+}
+
 }  // namespace
 
-void check(const LinearArgs& a, Check c, DType weights) {
+void check(const LinearArgs& a, Check c, const Ops& ops) {
   c.shaped("x", a.x, 2);
   c.shaped("w", a.w, 2);
   const std::int64_t rows = a.x.shape(0);
   const std::int64_t outputs = a.w.shape(0);
   const DType type = c.activation_type(a.x);
   c.in("x", a.x, type, {rows, a.x.shape(1)});
-  c.in("w", a.w, weights, {outputs, a.x.shape(1)});
+  c.in("w", a.w, ops.weights_type(type), {outputs, a.x.shape(1)});
   if (a.b) c.in("b", a.b, DType::f32, {outputs});
-  c.out("y", a.y, type, {rows, outputs});
+  c.out("y", a.y, type, {rows, width(a.y, outputs, ops)});
   check_epilogue(c, a.epilogue);
   if (a.epilogue == Activation::none) {
     c.absent("pre", a.pre);
   } else {
-    c.out("pre", a.pre, type, {rows, outputs});
+    c.out_like("pre", a.pre, a.y);
   }
   c.no_overlaps();
 }
 
-void check(const LinearGradInputArgs& a, Check c, DType weights) {
+void check(const LinearGradInputArgs& a, Check c, const Ops& ops) {
   c.shaped("dy", a.dy, 2);
   c.shaped("w", a.w, 2);
   const std::int64_t rows = a.dy.shape(0);
+  const std::int64_t outputs = a.w.shape(0);
   const std::int64_t inputs = a.w.shape(1);
   const DType type = c.activation_type(a.dy);
-  c.in("dy", a.dy, type, {rows, a.dy.shape(1)});
-  c.in("w", a.w, weights, {a.dy.shape(1), inputs});
+  c.in("dy", a.dy, type, {rows, width(a.dy, outputs, ops)});
+  c.in("w", a.w, ops.weights_type(type), {outputs, inputs});
   check_epilogue(c, a.epilogue);
   if (a.epilogue == Activation::none) {
     c.absent("pre", a.pre);
@@ -194,17 +201,17 @@ void check(const LinearGradInputArgs& a, Check c, DType weights) {
     c.in("pre", a.pre, type, {rows, inputs});
   }
   c.out("dx", a.dx, type, {rows, inputs});
-  if (a.db_before) c.out("db_before", a.db_before, DType::f32, {inputs});
   c.no_overlaps();
 }
 
-void check(const LinearGradWeightArgs& a, Check c) {
+void check(const LinearGradWeightArgs& a, Check c, const Ops& ops) {
   c.shaped("dy", a.dy, 2);
   c.shaped("x", a.x, 2);
+  c.shaped("dw", a.dw, 2);
   const std::int64_t rows = a.dy.shape(0);
-  const std::int64_t outputs = a.dy.shape(1);
+  const std::int64_t outputs = a.dw.shape(0);
   const DType type = c.activation_type(a.dy);
-  c.in("dy", a.dy, type, {rows, outputs});
+  c.in("dy", a.dy, type, {rows, width(a.dy, outputs, ops)});
   c.in("x", a.x, type, {rows, a.x.shape(1)});
   c.promise(a.activation != Activation::tanh, "the activation must be none, gelu or gelu_tanh");
   c.out("dw", a.dw, DType::f32, {outputs, a.x.shape(1)});
@@ -353,11 +360,12 @@ void check(const ActivateGradArgs& a, Check c) {
 
 // --- losses
 
-void check(const ClassLossArgs& a, Check c) {
+void check(const ClassLossArgs& a, Check c, const Ops& ops) {
   c.promise(a.state != nullptr, "needs a StepState");
   c.shaped("logits", a.logits, 2);
   const std::int64_t rows = a.logits.shape(0);
-  c.out("logits", a.logits, c.activation_type(a.logits), {rows, a.logits.shape(1)});
+  const std::int64_t classes = a.classes > 0 ? a.classes : a.logits.shape(1);
+  c.out("logits", a.logits, c.activation_type(a.logits), {rows, width(a.logits, classes, ops)});
   c.in_list("labels", a.labels, DType::i32, rows);
   c.in_list("weights", a.weights, DType::f32, rows);
   c.out_list("totals", a.totals, DType::f64, 3);

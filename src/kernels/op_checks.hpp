@@ -12,10 +12,10 @@ namespace epi::kernels {
 void check(const AssembleArgs& a, Check c);
 void check(const EmbedArgs& a, Check c);
 void check(const EmbedGradArgs& a, Check c);
-/// `weights`: Ops::weights_type of these activations.
-void check(const LinearArgs& a, Check c, core::DType weights);
-void check(const LinearGradInputArgs& a, Check c, core::DType weights);
-void check(const LinearGradWeightArgs& a, Check c);
+/// `ops` says of which type weights are and how wide rows may be.
+void check(const LinearArgs& a, Check c, const Ops& ops);
+void check(const LinearGradInputArgs& a, Check c, const Ops& ops);
+void check(const LinearGradWeightArgs& a, Check c, const Ops& ops);
 void check(const AttendArgs& a, Check c);
 void check(const AttendGradArgs& a, Check c);
 void check(const AddNormArgs& a, Check c);
@@ -24,7 +24,7 @@ void check(const GatherRowsArgs& a, Check c);
 void check(const ScatterRowsArgs& a, Check c);
 void check(const ActivateArgs& a, Check c);
 void check(const ActivateGradArgs& a, Check c);
-void check(const ClassLossArgs& a, Check c);
+void check(const ClassLossArgs& a, Check c, const Ops& ops);
 void check(const ValueLossArgs& a, Check c);
 void check(const CombineArgs& a, Check c);
 void check(const ConvertArgs& a, Check c);

@@ -52,23 +52,21 @@ void Ops::embed_grad(const EmbedGradArgs& args, Stream& stream) {
 
 void Ops::linear(const LinearArgs& args, Stream& stream) {
   timed(profile_, args, stream, [&] {
-    check(args, Check("linear", device(), stream, takes(core::DType::bf16)),
-          weights_type(args.x.dtype()));
+    check(args, Check("linear", device(), stream, takes(core::DType::bf16)), *this);
     do_linear(args, stream);
   });
 }
 
 void Ops::linear_grad_input(const LinearGradInputArgs& args, Stream& stream) {
   timed(profile_, args, stream, [&] {
-    check(args, Check("linear_grad_input", device(), stream, takes(core::DType::bf16)),
-          weights_type(args.dy.dtype()));
+    check(args, Check("linear_grad_input", device(), stream, takes(core::DType::bf16)), *this);
     do_linear_grad_input(args, stream);
   });
 }
 
 void Ops::linear_grad_weight(const LinearGradWeightArgs& args, Stream& stream) {
   timed(profile_, args, stream, [&] {
-    check(args, Check("linear_grad_weight", device(), stream, takes(core::DType::bf16)));
+    check(args, Check("linear_grad_weight", device(), stream, takes(core::DType::bf16)), *this);
     do_linear_grad_weight(args, stream);
   });
 }
@@ -131,7 +129,7 @@ void Ops::activate_grad(const ActivateGradArgs& args, Stream& stream) {
 
 void Ops::class_loss(const ClassLossArgs& args, Stream& stream) {
   timed(profile_, args, stream, [&] {
-    check(args, Check("class_loss", device(), stream, takes(core::DType::bf16)));
+    check(args, Check("class_loss", device(), stream, takes(core::DType::bf16)), *this);
     do_class_loss(args, stream);
   });
 }

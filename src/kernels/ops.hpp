@@ -9,8 +9,9 @@
 // says otherwise. Those marked A are activations or their gradients: f32 or bf16, one type for all
 // of a call. Arithmetic is in f32 either way (products of bf16 are summed in f32) and each element
 // of A is rounded once, when it is written. Those marked W are weights of products, of
-// Ops::weights_type. All other parameters, gradients of parameters, statistics and losses are never
-// bf16.
+// Ops::weights_type. Those marked [M, N*] may have Ops::row_width(N) columns in place of N: the
+// rest is padding that no op reads and whose content is nobody's. All other parameters, gradients
+// of parameters, statistics and losses are never bf16.
 // `=` means written, `+=` accumulated. Views must not overlap unless an op says so.
 // No op allocates after its first call with a shape, none waits for the device, none prints.
 // Lists ([N], [M], [rows]) may come in any shape with as many elements; no size is 0.
@@ -127,25 +128,24 @@ struct LinearArgs {
   ConstView w{};                           ///< W [N, K]
   ConstView b{};                           ///< [N] or absent
   Activation epilogue = Activation::none;  ///< none or gelu_tanh
-  View y{};                                ///< A [M, N] =
-  View pre{};  ///< A [M, N] = x w^T + b; needed with an epilogue, else absent
+  View y{};                                ///< A [M, N*] =
+  View pre{};  ///< A as y, = x w^T + b; needed with an epilogue, else absent
 };
 
 /// dx (=|+=) (dy w) * epilogue'(pre).
 struct LinearGradInputArgs {
-  ConstView dy{};                          ///< A [M, N]
+  ConstView dy{};                          ///< A [M, N*]
   ConstView w{};                           ///< W [N, K]
   Activation epilogue = Activation::none;  ///< of the layer before: none or gelu_tanh
   ConstView pre{};  ///< A [M, K] pre-activation of the layer before, with an epilogue
   Write write = Write::set;
-  View dx{};         ///< A [M, K]
-  View db_before{};  ///< [K] = column sums of dx: bias gradient of the layer before; or absent
+  View dx{};  ///< A [M, K]
 };
 
 /// dw (=|+=) dy^T activation(x); db (=|+=) column sums of dy. With an activation, x is what the
 /// activation was computed from: the layer's input need not be kept.
 struct LinearGradWeightArgs {
-  ConstView dy{};                            ///< A [M, N]
+  ConstView dy{};                            ///< A [M, N*]
   ConstView x{};                             ///< A [M, K]
   Activation activation = Activation::none;  ///< none, gelu or gelu_tanh
   Write write = Write::set;
@@ -232,9 +232,10 @@ struct ActivateGradArgs {
 
 /// Softmax cross-entropy: logits are overwritten by weight * loss_scale[term] * (softmax - onehot).
 struct ClassLossArgs {
-  View logits{};        ///< A [M, V] read, then = its gradient
-  ConstView labels{};   ///< i32 [M]
-  ConstView weights{};  ///< [M]; rows of weight 0 get a gradient of 0 and count nowhere
+  View logits{};             ///< A [M, V*] read, then = its gradient
+  std::int32_t classes = 0;  ///< V; 0: all columns of logits
+  ConstView labels{};        ///< i32 [M]
+  ConstView weights{};       ///< [M]; rows of weight 0 get a gradient of 0 and count nowhere
   LossTerm term = LossTerm::dna;
   const StepState* state = nullptr;  ///< loss_scale[term] is read
   View totals{};     ///< f64 [3] += sums of weight * nll (nats), of weights, and of the weights of
@@ -342,6 +343,9 @@ class Ops {
   /// W: the type in which products of such activations take their weights. f32 where they pack and
   /// round them on the way (the CPU), else that of the activations.
   [[nodiscard]] virtual core::DType weights_type(core::DType activations) const = 0;
+  /// Columns that a matrix with `columns` of this type should have, so that products read and write
+  /// its rows at full speed; at least `columns`.
+  [[nodiscard]] virtual std::int64_t row_width(std::int64_t columns, core::DType type) const = 0;
   /// Whether linear_grad_weight applies an activation to x at no cost, as it packs x anyway. If
   /// not, a model had better keep what its activations gave.
   [[nodiscard]] virtual bool activates_operands() const = 0;
@@ -369,7 +373,7 @@ class Ops {
   void embed_grad(const EmbedGradArgs& args, Stream& stream);
   /// y =, and pre = with an epilogue.
   void linear(const LinearArgs& args, Stream& stream);
-  /// dx (=|+=); db_before = the column sums of the finished dx.
+  /// dx (=|+=).
   void linear_grad_input(const LinearGradInputArgs& args, Stream& stream);
   /// dw and db (=|+=), summed over all rows of the call.
   void linear_grad_weight(const LinearGradWeightArgs& args, Stream& stream);

@@ -56,6 +56,8 @@ class Workspace {
   /// Holds nothing yet; all of it will lie on `device`, activations as elements of `activations`.
   Workspace(core::Device device, core::DType activations)
       : device_(device), activations_(activations) {}
+  /// As given.
+  [[nodiscard]] core::DType activations() const { return activations_; }
   /// A zeroed tensor of activations or their gradients that lives as long as this object.
   core::View activation(std::initializer_list<std::int64_t> shape);
   /// The same of f32 whatever the type of activations: means, deviations, log-sum-exps.

@@ -47,7 +47,8 @@ ClassHead::ClassHead(const ModelConfig& config, const HeadParameters& parameters
   normed_ = workspace.activation({slots, h});
   mean_ = workspace.statistic({slots});
   rstd_ = workspace.statistic({slots});
-  logits_ = workspace.activation({slots, parameters.decoder.weight.rows});
+  logits_ = workspace.activation(
+      {slots, ops.row_width(parameters.decoder.weight.rows, workspace.activations())});
   dnormed_ = workspace.activation({slots, h});
   dactivated_ = workspace.activation({slots, h});
 }
@@ -70,6 +71,7 @@ void ClassHead::forward(const core::ConstView& hidden, const Targets& targets,
                  pass.stream);
   dense_forward(*ops_, parameters_.decoder, normed_, logits_, pass);
   ops_->class_loss({.logits = logits_,
+                    .classes = static_cast<std::int32_t>(parameters_.decoder.weight.rows),
                     .labels = flat(targets.labels),
                     .weights = flat(targets.weights),
                     .term = term_,

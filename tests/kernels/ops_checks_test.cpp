@@ -26,6 +26,15 @@ class CountingOps final : public Ops {
     return type == core::DType::f32 || has_bf16;
   }
   [[nodiscard]] const char* bf16_unit() const override { return "counting"; }
+  core::DType weights = core::DType::f32;
+  [[nodiscard]] core::DType weights_type(core::DType) const override { return weights; }
+  std::int64_t padding = 0;
+  [[nodiscard]] std::int64_t row_width(std::int64_t columns, core::DType) const override {
+    return columns + padding;
+  }
+  [[nodiscard]] bool activates_operands() const override { return true; }
+  [[nodiscard]] std::string choices() const override { return {}; }
+  bool take_choices(const std::string&) override { return true; }
   [[nodiscard]] std::size_t scratch_bytes() const override { return 0; }
 
  private:
@@ -48,6 +57,7 @@ class CountingOps final : public Ops {
   void do_combine(const CombineArgs&, Stream&) override { ++calls; }
   void do_convert(const ConvertArgs&, Stream&) override { ++calls; }
   void do_sum_squares(const SumSquaresArgs&, Stream&) override { ++calls; }
+  void do_begin_step(const BeginStepArgs&, Stream&) override { ++calls; }
   void do_update(const UpdateArgs&, Stream&) override { ++calls; }
 };
 
@@ -89,6 +99,25 @@ struct AddNormOperands {
                    .mean = mean,
                    .rstd = rstd};
 };
+
+TEST_F(OpsChecks, rows_with_padding_are_taken_where_the_back_end_has_it) {
+  const Tensor x = real({5, 8});
+  const Tensor w = real({3, 8});
+  const Tensor y = real({5, 4});
+  const LinearArgs args{.x = x, .w = w, .y = y};
+  refuses(&Ops::linear, args, {"y", "[5, 3]", "[5, 4]"});
+  ops.padding = 1;
+  ops.linear(args, stream);
+  EXPECT_EQ(ops.calls, 1);
+}
+
+TEST_F(OpsChecks, weights_are_of_the_type_of_the_back_end) {
+  const Tensor x = real({5, 8});
+  const Tensor w = real({3, 8});
+  const Tensor y = real({5, 3});
+  ops.weights = DType::bf16;
+  refuses(&Ops::linear, LinearArgs{.x = x, .w = w, .y = y}, {"w", "bf16", "f32"});
+}
 
 TEST_F(OpsChecks, good_operands_reach_the_back_end) {
   AddNormOperands o;
@@ -170,10 +199,10 @@ TEST_F(OpsChecks, linear_epilogue_needs_room_for_its_input) {
 }
 
 TEST_F(OpsChecks, linear_gradients_with_unlike_sizes_are_refused) {
-  const Tensor dy = real({7, 5}), x = real({7, 3}), w = real({5, 3}), dw = real({3, 5}),
+  const Tensor dy = real({7, 5}), x = real({7, 3}), w = real({5, 3}), dw = real({3, 3}),
                dx = real({6, 3});
   refuses(&Ops::linear_grad_weight, LinearGradWeightArgs{.dy = dy, .x = x, .dw = dw, .db = {}},
-          {"dw is f32[3, 5]", "must be f32[5, 3]"});
+          {"dy is f32[7, 5]", "must be f32[7, 3]"});
   refuses(&Ops::linear_grad_input, LinearGradInputArgs{.dy = dy, .w = w, .pre = {}, .dx = dx},
           {"dx is f32[6, 3]", "must be f32[7, 3]"});
 }

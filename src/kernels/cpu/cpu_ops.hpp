@@ -29,6 +29,10 @@ class CpuOps final : public Ops {
   [[nodiscard]] const char* bf16_unit() const override;
   /// f32: products pack them, and round them on the way.
   [[nodiscard]] core::DType weights_type(core::DType) const override { return core::DType::f32; }
+  /// Rows are as fast without padding: products pack what they read.
+  [[nodiscard]] std::int64_t row_width(std::int64_t columns, core::DType) const override {
+    return columns;
+  }
   /// While they are packed.
   [[nodiscard]] bool activates_operands() const override { return true; }
   /// Nothing is chosen by timing here.

@@ -42,6 +42,14 @@ bool CudaOps::takes(core::DType activations) const {
   return activations == core::DType::f32 || activations == core::DType::bf16;
 }
 
+std::int64_t CudaOps::row_width(std::int64_t columns, core::DType type) const {
+  constexpr std::int64_t kAccess = 16;  // bytes that a thread reads at once
+  constexpr std::int64_t kLine = 128;
+  const auto size = static_cast<std::int64_t>(core::size_of(type));
+  const std::int64_t step = (columns * size < kLine ? kAccess : kLine) / size;
+  return (columns + step - 1) / step * step;
+}
+
 std::size_t CudaOps::scratch_bytes() const {
   return scratch_.held() + gemm_.bytes();
 }

@@ -28,6 +28,8 @@ class CudaOps final : public Ops {
   [[nodiscard]] core::DType weights_type(core::DType activations) const override {
     return activations;
   }
+  /// Whole lines of 128 bytes; of 16 bytes where a row is shorter than a line.
+  [[nodiscard]] std::int64_t row_width(std::int64_t columns, core::DType type) const override;
   /// Another pass over memory.
   [[nodiscard]] bool activates_operands() const override { return false; }
   [[nodiscard]] std::size_t scratch_bytes() const override;
