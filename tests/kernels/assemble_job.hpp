@@ -1,4 +1,4 @@
-// A small genome, and batches made from it: by the op on the CPU and by the plain reference.
+// A small genome, and batches made from it: by the op and by the plain reference.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/backend.hpp"
 #include "kernels/ops.hpp"
 #include "reference/assemble.hpp"
 
@@ -19,6 +19,7 @@ using epi::core::Strand;
 using epi::core::View;
 using epi::kernels::AssembleArgs;
 using epi::kernels::MaskSpec;
+using epi::kernels::Ops;
 using epi::kernels::StepState;
 using epi::kernels::TokenSpec;
 
@@ -134,10 +135,10 @@ Batch assemble(const Job& job, std::span<const SampleRef> samples, const Assembl
   return out;
 }
 
-inline Batch on_cpu(const Job& job, std::span<const SampleRef> samples, int threads = 1) {
-  epi::kernels::cpu::Pool pool(threads);
-  return assemble(job, samples,
-                  [&](const AssembleArgs& args) { epi::kernels::cpu::assemble(args, pool); });
+inline Batch assembled(const Job& job, std::span<const SampleRef> samples,
+                       Ops& ops = epi::kernels::tested_ops()) {
+  epi::core::Stream stream(epi::core::kCpu);
+  return assemble(job, samples, [&](const AssembleArgs& args) { ops.assemble(args, stream); });
 }
 
 inline Batch by_reference(const Job& job, std::span<const SampleRef> samples) {

@@ -53,8 +53,8 @@ std::pair<std::vector<float>, std::array<std::int64_t, 2>> weights_of(const std:
   args.dna_labels = View(labels.data(), {2, slots});
   args.dna_weights = View(weights.data(), {2, slots});
   args.counts = View(counts.data(), {epi::kernels::kNumCounts});
-  epi::kernels::cpu::Pool pool(1);
-  epi::kernels::cpu::assemble(args, pool);
+  epi::core::Stream stream(epi::core::kCpu);
+  epi::kernels::tested_ops().assemble(args, stream);
   return {weights, {counts[epi::kernels::kDnaTargets], counts[epi::kernels::kRepeatTargets]}};
 }
 
@@ -83,12 +83,13 @@ TEST(AssembleRepeats_test, ExcludedRepeats_overlappingKmers_neverAmongTargets) {
   for (const TokenSpec& spec : {TokenSpec{6, 1, 258}, TokenSpec{5, 2, 200}}) {
     Job job{genome, spec, dna_only(0.3F, 0.8F, 0.1F)};
     job.masks.repeats = epi::kernels::Repeats::exclude;
-    const Batch batch = on_cpu(job, random_samples(genome, spec, 40, 31));
+    const Batch batch = assembled(job, random_samples(genome, spec, 40, 31));
     EXPECT_GT(batch.counts[epi::kernels::kDnaTargets], 0);
     EXPECT_EQ(batch.counts[epi::kernels::kRepeatTargets], 0);
     job.masks.repeats = epi::kernels::Repeats::keep;
     EXPECT_GT(
-        on_cpu(job, random_samples(genome, spec, 40, 31)).counts[epi::kernels::kRepeatTargets], 0);
+        assembled(job, random_samples(genome, spec, 40, 31)).counts[epi::kernels::kRepeatTargets],
+        0);
   }
 }
 

@@ -69,8 +69,8 @@ TEST(Assemble_test, Tokens_smallWindowByHand_haveIdsTypesAndEnds) {
                     .state_labels = {},
                     .state_weights = {},
                     .counts = View(counts.data(), {epi::kernels::kNumCounts})};
-  epi::kernels::cpu::Pool pool(1);
-  epi::kernels::cpu::assemble(args, pool);
+  epi::core::Stream stream(epi::core::kCpu);
+  epi::kernels::tested_ops().assemble(args, stream);
   // AC GT TA NG: 5 + 4*0+1, 5 + 4*2+3, 5 + 4*3+0, unknown. Reversed: CN TA AC GT.
   EXPECT_EQ(ids, (std::vector<std::int32_t>{2, 6, 16, 17, 1, 3, 2, 1, 17, 6, 16, 3}));
   EXPECT_EQ(types, (std::vector<std::int32_t>{0, 1, 2, 0, 3, 0, 0, 3, 0, 2, 1, 0}));
@@ -126,7 +126,8 @@ TEST(Assemble_test, Assemble_manyShapes_matchesReference) {
         job.state.seed = 99;
         job.state.first_slot = 0xfffffffdULL;  // the low word overflows within the batch
         const auto samples = random_samples(genome, spec, 7, 3);
-        EXPECT_EQ(on_cpu(job, samples, 2), by_reference(job, samples))
+        EXPECT_EQ(assembled(job, samples, epi::kernels::tested_ops_again()),
+                  by_reference(job, samples))
             << spec.k << "/" << spec.stride << " x " << spec.length << ", bins of " << bin_bp;
       }
     }
@@ -138,9 +139,9 @@ TEST(Assemble_test, Reverse_ofReverse_isTheWindowAgain) {
   const Job job{genome, {1, 1, 300}, no_masks()};
   auto samples = random_samples(genome, job.spec, 6, 11);
   for (auto& sample : samples) sample.strand = Strand::forward;
-  const Batch forward = on_cpu(job, samples);
+  const Batch forward = assembled(job, samples);
   for (auto& sample : samples) sample.strand = Strand::reverse;
-  Batch reverse = on_cpu(job, samples);
+  Batch reverse = assembled(job, samples);
   for (auto row = reverse.tokens.begin(); row != reverse.tokens.end(); row += 300) {
     std::reverse(row + 1, row + 299);
     std::for_each(row + 1, row + 299, [](std::int32_t& id) {
@@ -154,21 +155,21 @@ TEST(Assemble_test, Reverse_ofReverse_isTheWindowAgain) {
   EXPECT_EQ(forward.types, reverse.types);
 }
 
-TEST(Assemble_test, Batches_anyPartitionAndThreads_areTheSame) {
+TEST(Assemble_test, Batches_anyPartitionAndOrder_areTheSame) {
   const Genome genome(200);
   Job job{genome, {6, 6, 66}, MaskSpec{}};
   job.state = {};
   job.state.seed = 5;
   const auto samples = random_samples(genome, job.spec, 8, 21);
-  const Batch whole = on_cpu(job, samples);
+  const Batch whole = assembled(job, samples);
   for (const std::size_t size : {8U, 4U, 1U}) {
-    for (const int threads : {1, 2, 3}) {
+    for (Ops* ops : {&epi::kernels::tested_ops(), &epi::kernels::tested_ops_again()}) {
       std::vector<std::int32_t> tokens;
       std::vector<std::int32_t> types;
       std::vector<std::int32_t> labels;
       for (std::size_t first = 0; first < 8; first += size) {
         job.state.first_slot = first;
-        const Batch part = on_cpu(job, std::span(samples).subspan(first, size), threads);
+        const Batch part = assembled(job, std::span(samples).subspan(first, size), *ops);
         tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
         types.insert(types.end(), part.types.begin(), part.types.end());
         labels.insert(labels.end(), part.dna_labels.begin(), part.dna_labels.end());
@@ -188,7 +189,7 @@ TEST(Assemble_test, MaskedSpans_overlappingKmers_hideExactlyTheCountedBases) {
       job.masks.span_bases = span_bases;
       auto samples = random_samples(genome, spec, 16, 4);
       for (auto& sample : samples) sample.window.offset_bp = sample.window.offset_bp % 1000 + 200;
-      const Batch batch = on_cpu(job, samples);
+      const Batch batch = assembled(job, samples);
       std::int64_t unknown = 0;
       for (std::int64_t b = 0; b < 16; ++b) {
         const auto known = reconstruct(job, batch, b, [](std::int64_t) { return true; });
@@ -207,7 +208,7 @@ TEST(Assemble_test, RandomSpans_overlappingKmers_tellNothingOfTheHiddenBases) {
   Job job{genome, {6, 1, 258}, dna_only(0.15F, 0.0F, 1.0F)};
   job.masks.span_bases = 3;
   const auto samples = random_samples(genome, job.spec, 64, 9);
-  const Batch batch = on_cpu(job, samples, 2);
+  const Batch batch = assembled(job, samples, epi::kernels::tested_ops_again());
   std::vector<char> target(batch.tokens.size());
   for (std::size_t slot = 0; slot < batch.dna_rows.size(); ++slot) {
     if (batch.dna_weights[slot] > 0) target[at(batch.dna_rows[slot])] = 1;
@@ -238,7 +239,7 @@ TEST(Assemble_test, RandomSpans_overlappingKmers_tellNothingOfTheHiddenBases) {
 TEST(Assemble_test, KeptSpans_labels_areWhatIsShown) {
   const Genome genome(200);
   const Job job{genome, {6, 6, 100}, dna_only(0.2F, 0.0F, 0.0F)};
-  const Batch batch = on_cpu(job, random_samples(genome, job.spec, 8, 2));
+  const Batch batch = assembled(job, random_samples(genome, job.spec, 8, 2));
   ASSERT_GT(batch.counts[0], 100);
   for (std::size_t slot = 0; slot < batch.dna_rows.size(); ++slot) {
     if (batch.dna_weights[slot] == 0) continue;
@@ -252,7 +253,7 @@ TEST(Assemble_test, Shares_manyWindows_areAsAskedFor) {
   Job job{genome, {6, 6, 130}, MaskSpec{}};
   job.state.seed = 17;
   const auto samples = random_samples(genome, job.spec, 400, 6);
-  const Batch batch = on_cpu(job, samples, 2);
+  const Batch batch = assembled(job, samples, epi::kernels::tested_ops_again());
   double masked = 0;
   double kept = 0;
   const auto targets = static_cast<double>(batch.counts[0]);
@@ -270,7 +271,8 @@ TEST(Assemble_test, Shares_manyWindows_areAsAskedFor) {
 TEST(Assemble_test, Targets_manyWindows_lieEverywhereAlike) {
   const Genome genome(200, false);
   Job job{genome, {6, 1, 34}, dna_only(0.2F, 1.0F, 0.0F)};
-  const Batch batch = on_cpu(job, random_samples(genome, job.spec, 3000, 8), 2);
+  const Batch batch =
+      assembled(job, random_samples(genome, job.spec, 3000, 8), epi::kernels::tested_ops_again());
   std::array<double, 34> hits{};
   for (const std::int32_t row : batch.dna_rows) hits[at(row % 34)] += 1;
   // One span of 6 in 30 places between the outermost tokens; phases of 7 cut it alike but for ends.
@@ -285,7 +287,7 @@ TEST(Assemble_test, HiddenBins_allTokens_showTheMaskedTypeOnly) {
   masks.state_rate = 0.3F;
   Job job{genome, {6, 6, 200}, masks};
   const auto samples = random_samples(genome, job.spec, 40, 12);
-  const Batch batch = on_cpu(job, samples);
+  const Batch batch = assembled(job, samples);
   const std::int64_t slots = epi::kernels::state_slots(job.spec, masks, 50);
   std::int64_t used = 0;
   for (std::int64_t b = 0; b < 40; ++b) {
@@ -346,7 +348,7 @@ TEST(Assemble_test, HiddenBins_rateOne_hidesAll) {
   const Job job{genome, {1, 1, 450}, masks};
   auto samples = random_samples(genome, job.spec, 10, 3);
   for (auto& sample : samples) sample.cell = 1;
-  const Batch batch = on_cpu(job, samples);
+  const Batch batch = assembled(job, samples);
   for (std::size_t i = 0; i < batch.types.size(); ++i) {
     const bool special = i % 450 == 0 || i % 450 == 449;
     EXPECT_EQ(batch.types[i], special ? 0 : kStates + 1);
@@ -360,7 +362,7 @@ TEST(Assemble_test, FewBins_smallWindow_hidesOne) {
   const Job job{genome, {1, 1, 20}, masks};
   std::vector<SampleRef> samples(1);
   samples[0].window.offset_bp = 195;  // bins 0 and 1, states by the fixed generator
-  const Batch batch = on_cpu(job, samples);
+  const Batch batch = assembled(job, samples);
   const auto masked = std::count(batch.types.begin(), batch.types.end(), kStates + 1);
   EXPECT_TRUE(masked == 5 || masked == 13) << masked;
 }
@@ -373,7 +375,7 @@ TEST(Assemble_test, StateDropout_share_isAsAskedFor) {
   const Job job{genome, {6, 6, 200}, masks};
   auto samples = random_samples(genome, job.spec, 3000, 5);
   for (auto& sample : samples) sample.cell = 0;
-  const Batch batch = on_cpu(job, samples, 2);
+  const Batch batch = assembled(job, samples, epi::kernels::tested_ops_again());
   int dropped = 0;
   for (auto row = batch.types.begin(); row != batch.types.end(); row += 200) {
     dropped += std::all_of(row, row + 200, [](std::int32_t type) { return type == 0; }) ? 1 : 0;
@@ -386,7 +388,7 @@ TEST(Assemble_test, NoCell_track_isMissing) {
   const Job job{genome, {6, 6, 64}, MaskSpec{}};
   auto samples = random_samples(genome, job.spec, 4, 5);
   for (auto& sample : samples) sample.cell = -1;
-  const Batch batch = on_cpu(job, samples);
+  const Batch batch = assembled(job, samples);
   EXPECT_EQ(std::count(batch.types.begin(), batch.types.end(), 0), 4 * 64);
   EXPECT_EQ(batch.counts[1], 0);
   EXPECT_EQ(std::count(batch.state_weights.begin(), batch.state_weights.end(), 0.0F),
@@ -398,7 +400,7 @@ TEST(Assemble_test, AllN_window_hasNoTargets) {
   const Job job{genome, {6, 1, 20}, MaskSpec{}};
   std::vector<SampleRef> samples(1);
   samples[0].window.offset_bp = 3005;  // 23 bases inside of a run of 37 N
-  const Batch batch = on_cpu(job, samples);
+  const Batch batch = assembled(job, samples);
   EXPECT_EQ(std::count(batch.tokens.begin(), batch.tokens.end(), epi::kernels::kUnknown), 18);
   EXPECT_EQ(batch.counts[0], 0);
   EXPECT_EQ(batch.counts[2], 0);
@@ -410,11 +412,11 @@ TEST(Assemble_test, Counts_secondBatch_areAdded) {
   const Genome genome(200);
   const Job job{genome, {6, 6, 64}, MaskSpec{}};
   const auto samples = random_samples(genome, job.spec, 4, 5);
-  const Batch once = on_cpu(job, samples);
-  epi::kernels::cpu::Pool pool(2);
+  const Batch once = assembled(job, samples);
+  epi::core::Stream stream(epi::core::kCpu);
   const Batch twice = assemble(job, samples, [&](const AssembleArgs& args) {
-    epi::kernels::cpu::assemble(args, pool);
-    epi::kernels::cpu::assemble(args, pool);
+    epi::kernels::tested_ops().assemble(args, stream);
+    epi::kernels::tested_ops().assemble(args, stream);
   });
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(twice.counts[i], 2 * once.counts[i]);
 }

@@ -56,7 +56,7 @@ TEST(Convert, every_upper_half_and_edge_of_rounding_is_nearest_even) {
   for (const std::uint32_t lower : kLowerHalves) {
     const std::vector<float> values = floats_with(lower);
     const Tensor half(DType::bf16, {kHalves});
-    ops_with_three_threads().convert({ConstView(values.data(), {kHalves}), half}, stream);
+    tested_ops_again().convert({ConstView(values.data(), {kHalves}), half}, stream);
     expect_rounded(values, half.as<BFloat16>(), false);
   }
 }
@@ -68,7 +68,7 @@ TEST(Convert, every_bf16_becomes_the_float_that_it_is) {
     halves.push_back({static_cast<std::uint16_t>(bits)});
   }
   const Tensor wide(DType::f32, {kHalves});
-  ops_with_one_thread().convert({ConstView(halves.data(), {kHalves}), wide}, stream);
+  tested_ops().convert({ConstView(halves.data(), {kHalves}), wide}, stream);
   for (std::uint32_t bits = 0; bits < kHalves; ++bits) {
     ASSERT_EQ(std::bit_cast<std::uint32_t>(wide.as<float>()[bits]), bits << 16U);
   }
@@ -79,7 +79,7 @@ class Bf16 : public testing::Test {
   void SetUp() override {
     if (!ops.takes(DType::bf16)) GTEST_SKIP() << "NO BF16 HERE: its rounding is not tested";
   }
-  Ops& ops = ops_with_three_threads();
+  Ops& ops = tested_ops_again();
   Stream stream{core::kCpu};
 };
 

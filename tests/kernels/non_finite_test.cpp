@@ -51,7 +51,7 @@ class NonFinite : public testing::TestWithParam<DType> {
   Tensor real(std::initializer_list<std::int64_t> shape) {
     return random_tensor(DType::f32, shape, ++salt_);
   }
-  Ops& ops = ops_with_three_threads();
+  Ops& ops = tested_ops_again();
   Stream stream{core::kCpu};
   StepState state;
 
@@ -275,7 +275,7 @@ TEST_P(NonFinite, class_loss_has_it_in_the_row_and_in_the_total) {
 
 std::vector<DType> activation_types() {
   std::vector<DType> types{DType::f32};
-  if (ops_with_one_thread().takes(DType::bf16)) types.push_back(DType::bf16);
+  if (tested_ops().takes(DType::bf16)) types.push_back(DType::bf16);
   return types;
 }
 

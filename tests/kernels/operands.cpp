@@ -101,7 +101,8 @@ View Operands::activation_inout(const char* name, Shape shape, float low, float 
 
 ConstView Operands::weight(const char* name, Shape shape) {
   const Value value = uniform(-1.0F, 1.0F);
-  return add(name, false, real(), shape, side_ == Side::product ? value : rounded(value));
+  if (side_ == Side::reference) return add(name, false, real(), shape, rounded(value));
+  return add(name, false, tested_ops().weights_type(activations_), shape, value);
 }
 
 ConstView Operands::in(const char* name, Shape shape, float low, float high) {
@@ -225,18 +226,8 @@ void Operands::expect_same_bits(const Operands& other) const {
   ASSERT_EQ(operands_.size(), other.operands_.size());
   for (std::size_t i = 0; i < operands_.size(); ++i) {
     EXPECT_TRUE(operands_.at(i).memory == other.operands_.at(i).memory)
-        << operands_.at(i).name << ": other bits with another number of threads";
+        << operands_.at(i).name << ": other bits in another order of work";
   }
-}
-
-Ops& ops_with_one_thread() {
-  static const std::unique_ptr<Ops> ops = make_cpu_ops(1);
-  return *ops;
-}
-
-Ops& ops_with_three_threads() {
-  static const std::unique_ptr<Ops> ops = make_cpu_ops(3);
-  return *ops;
 }
 
 }  // namespace epi::kernels

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/view.hpp"
+#include "kernels/backend.hpp"
 #include "kernels/ops.hpp"
 #include "reference/expect_close.hpp"
 
@@ -36,7 +37,7 @@ class Operands {
   ConstView activation(const char* name, Shape shape, const std::vector<double>& values);
   View activation_out(const char* name, Shape shape);
   View activation_inout(const char* name, Shape shape, float low = -1.0F, float high = 1.0F);
-  /// f32 that a matrix product rounds to the type of activations: the reference gets it rounded.
+  /// W: in the type that the ops take weights in, or rounded to it by them.
   ConstView weight(const char* name, Shape shape);
 
   // Operands that are f32 whatever activations are.
@@ -107,30 +108,26 @@ class Operands {
   std::vector<std::pair<std::string, reference::Tolerance>> allowed_;
 };
 
-/// Back ends under test: the CPU's with one thread and with more threads than cores.
-[[nodiscard]] Ops& ops_with_one_thread();
-[[nodiscard]] Ops& ops_with_three_threads();
-
 /// Half of the last place of a bfloat16, relative to it: eight significant bits.
 inline constexpr double kHalfPlace = 0x1p-8;
 
 /// Runs one op on the product and the reference and compares: values within the tolerance, guard
-/// zones and inputs untouched, the same bits with three threads. `build(operands)` makes the
+/// zones and inputs untouched, the same bits in another order of work. `build(operands)` makes the
 /// arguments; `entry` is the op (&Ops::add_norm), `truth` the reference.
 template <class Args, class Build>
 void check_op(core::DType activations, void (Ops::*entry)(const Args&, Stream&),
               void (*truth)(const Args&), const Build& build, reference::Tolerance tolerance = {}) {
   Stream stream(core::kCpu);
   Operands product(Operands::Side::product, activations);
-  (ops_with_one_thread().*entry)(build(product), stream);
+  (tested_ops().*entry)(build(product), stream);
   Operands reference(Operands::Side::reference, activations);
   truth(build(reference));
   product.expect_same(reference, tolerance);
   product.expect_untouched();
-  Operands threaded(Operands::Side::product, activations);
-  (ops_with_three_threads().*entry)(build(threaded), stream);
-  threaded.expect_same_bits(product);
-  threaded.expect_untouched();
+  Operands again(Operands::Side::product, activations);
+  (tested_ops_again().*entry)(build(again), stream);
+  again.expect_same_bits(product);
+  again.expect_untouched();
 }
 
 }  // namespace epi::kernels

@@ -81,7 +81,7 @@ TEST_P(EveryBf16Op, any_size_in_bf16_agrees_with_the_reference) {
 }
 
 bool takes_bf16() {
-  return ops_with_one_thread().takes(core::DType::bf16);
+  return tested_ops().takes(core::DType::bf16);
 }
 
 /// All of them, or none where the back end has no bf16: then the test below says so, once.
@@ -97,10 +97,10 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EveryBf16Op);
 
 TEST(OpTable, back_end_takes_bf16_too) {
   if (!takes_bf16()) {
-    GTEST_SKIP() << "NO OP IS TESTED IN BF16: " << ops_with_one_thread().description()
+    GTEST_SKIP() << "NO OP IS TESTED IN BF16: " << tested_ops().description()
                  << " has no products of bf16 (AVX512-BF16, AMX)";
   }
-  EXPECT_TRUE(ops_with_three_threads().takes(core::DType::bf16));
+  EXPECT_TRUE(tested_ops_again().takes(core::DType::bf16));
 }
 
 TEST(OpTable, compared_with_the_header_has_every_op) {
@@ -129,15 +129,15 @@ TEST(ClassLoss, unused_slot_with_nan_logits_gets_gradient_zero_and_counts_nowher
   std::vector<double> totals{0, 0, 0};
   StepState state;
   state.loss_scale = {1, 1, 1};
-  ops_with_one_thread().class_loss({.logits = View(logits.data(), {2, 3}),
-                                    .labels = ConstView(labels.data(), {2}),
-                                    .weights = ConstView(weights.data(), {2}),
-                                    .term = LossTerm::dna,
-                                    .state = &state,
-                                    .totals = View(totals.data(), {3}),
-                                    .row_loss = {},
-                                    .predicted = {}},
-                                   stream);
+  tested_ops().class_loss({.logits = View(logits.data(), {2, 3}),
+                           .labels = ConstView(labels.data(), {2}),
+                           .weights = ConstView(weights.data(), {2}),
+                           .term = LossTerm::dna,
+                           .state = &state,
+                           .totals = View(totals.data(), {3}),
+                           .row_loss = {},
+                           .predicted = {}},
+                          stream);
   EXPECT_EQ(std::vector<float>(logits.begin() + 3, logits.end()), std::vector<float>({0, 0, 0}));
   EXPECT_NEAR(totals[0], std::log(1 + std::exp(1.0) + std::exp(2.0)), 1e-6);
   EXPECT_EQ(totals[1], 1.0);
@@ -153,15 +153,15 @@ TEST(ClassLoss, nan_logit_in_a_used_row_shows_in_the_loss) {
     float weight = 1;
     std::vector<double> totals{0, 0, 0};
     StepState state;
-    ops_with_one_thread().class_loss({.logits = View(logits.data(), {1, 40}),
-                                      .labels = ConstView(&label, {1}),
-                                      .weights = ConstView(&weight, {1}),
-                                      .term = LossTerm::dna,
-                                      .state = &state,
-                                      .totals = View(totals.data(), {3}),
-                                      .row_loss = {},
-                                      .predicted = {}},
-                                     stream);
+    tested_ops().class_loss({.logits = View(logits.data(), {1, 40}),
+                             .labels = ConstView(&label, {1}),
+                             .weights = ConstView(&weight, {1}),
+                             .term = LossTerm::dna,
+                             .state = &state,
+                             .totals = View(totals.data(), {3}),
+                             .row_loss = {},
+                             .predicted = {}},
+                            stream);
     EXPECT_TRUE(std::isnan(totals[0])) << where;
   }
 }
@@ -175,15 +175,15 @@ TEST(ClassLoss, tie_predicts_the_lowest_index) {
   float weight = 1;
   std::vector<double> totals{0, 0, 0};
   StepState state;
-  ops_with_one_thread().class_loss({.logits = View(logits.data(), {1, 50}),
-                                    .labels = ConstView(&label, {1}),
-                                    .weights = ConstView(&weight, {1}),
-                                    .term = LossTerm::dna,
-                                    .state = &state,
-                                    .totals = View(totals.data(), {3}),
-                                    .row_loss = {},
-                                    .predicted = View(&predicted, {1})},
-                                   stream);
+  tested_ops().class_loss({.logits = View(logits.data(), {1, 50}),
+                           .labels = ConstView(&label, {1}),
+                           .weights = ConstView(&weight, {1}),
+                           .term = LossTerm::dna,
+                           .state = &state,
+                           .totals = View(totals.data(), {3}),
+                           .row_loss = {},
+                           .predicted = View(&predicted, {1})},
+                          stream);
   EXPECT_EQ(predicted, 1);
   EXPECT_EQ(totals[2], 1.0);
 }
@@ -195,8 +195,7 @@ TEST(SumSquares, non_finite_element_makes_the_sum_non_finite) {
       std::vector<float> values(70000, 0.25F);
       values[where] = bad;
       double sum = 0.0;
-      ops_with_three_threads().sum_squares({ConstView(values.data(), {70000}), View(&sum, {1})},
-                                           stream);
+      tested_ops_again().sum_squares({ConstView(values.data(), {70000}), View(&sum, {1})}, stream);
       EXPECT_FALSE(std::isfinite(sum)) << bad << " at " << where;
     }
   }
@@ -217,7 +216,7 @@ TEST(Update, non_finite_gradient_norm_leaves_everything_and_says_so) {
                           .moment1 = View(m.data(), {2}),
                           .moment2 = View(v.data(), {2}),
                           .state = &state};
-    ops_with_one_thread().update(args, stream);
+    tested_ops().update(args, stream);
     EXPECT_EQ(state.skipped, 1);
     EXPECT_EQ(p, std::vector<float>({1, 2}));
     EXPECT_EQ(m, std::vector<float>({3, 4}));
@@ -232,10 +231,8 @@ TEST(Convert, special_values_keep_their_meaning) {
   std::vector<core::BFloat16> half(in.size());
   std::vector<float> back(in.size());
   const auto count = static_cast<std::int64_t>(in.size());
-  ops_with_one_thread().convert({ConstView(in.data(), {count}), View(half.data(), {count})},
-                                stream);
-  ops_with_one_thread().convert({ConstView(half.data(), {count}), View(back.data(), {count})},
-                                stream);
+  tested_ops().convert({ConstView(in.data(), {count}), View(half.data(), {count})}, stream);
+  tested_ops().convert({ConstView(half.data(), {count}), View(back.data(), {count})}, stream);
   EXPECT_EQ(half[0].bits, 0x0000U);
   EXPECT_EQ(half[1].bits, 0x8000U);
   EXPECT_EQ(back[2], kInf);

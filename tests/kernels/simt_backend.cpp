@@ -1,0 +1,29 @@
+// Tests are about the CUDA ops on an emulated device; every call runs its threads and blocks in
+// another order.
+#include <cstdint>
+
+#include "kernels/backend.hpp"
+#include "kernels/device_ops.hpp"
+#include "simt/machine.hpp"
+
+namespace epi::kernels {
+namespace {
+
+DeviceOps make_ops(std::uint64_t first_seed) {
+  return DeviceOps(make_cuda_ops(),
+                   [seed = first_seed]() mutable { simt::twin::set_seed(seed++); });
+}
+
+}  // namespace
+
+Ops& tested_ops() {
+  static DeviceOps ops = make_ops(0);
+  return ops;
+}
+
+Ops& tested_ops_again() {
+  static DeviceOps ops = make_ops(1000000);
+  return ops;
+}
+
+}  // namespace epi::kernels
