@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,41 +20,47 @@ enum class Layout : std::uint8_t { plain, transposed };
 enum class Epilogue : std::uint8_t {
   none,
   bias,         ///< c = a b + bias (per column)
-  bias_gelu,    ///< pre = a b + bias, c = gelu_tanh(pre)
-  gelu_grad,    ///< c = (a b) gelu_tanh'(pre)
-  column_sums,  ///< c = a b; bias = column sums of the transpose of a, which is dy: bias gradients
+  bias_gelu,    ///< pre_out = a b + bias, c = gelu_tanh(pre_out); the bias may be absent
+  gelu_grad,    ///< c = (a b) gelu_tanh'(pre_in)
+  column_sums,  ///< c = a b; sums = row sums of a: of the columns of dy, where a is dy transposed
 };
 
-/// c [M, N] = epilogue(a [M, K] b [K, N]), or += with Write::add and no epilogue but column_sums.
-/// Row-major; a transposed operand lies as [K, M] or [N, K]. a, b and pre are f32 or bf16, one
-/// type; c is of that type or f32; bias is f32. Sums are in f32 (f32 operands: without TF32).
+/// c [M, N] = epilogue(a [M, K] b [K, N]), or c += a b with Write::add and no epilogue. Row-major;
+/// a transposed operand lies as [K, M] or [N, K]. A matrix may have more columns in memory than
+/// take part: its view's shape says how many. a and b are f32 or bf16, one type; c is of that type
+/// or f32. Sums are in f32 (f32 operands: without TF32).
 struct Product {
   std::int64_t m = 0, n = 0, k = 0;
   core::ConstView a{}, b{};
   Layout a_layout = Layout::plain, b_layout = Layout::plain;
   Write write = Write::set;
   Epilogue epilogue = Epilogue::none;
-  const float* bias_in = nullptr;  ///< [N], read
-  float* sums = nullptr;           ///< column_sums: [M] =
-  const void* pre_in = nullptr;    ///< gelu_grad: [M, N], read
-  void* pre_out = nullptr;         ///< bias_gelu: [M, N] =
+  core::ConstView bias{};    ///< [N], f32 or of the type of c
+  core::View sums{};         ///< column_sums: f32 [M] =
+  core::ConstView pre_in{};  ///< gelu_grad: as c
+  core::View pre_out{};      ///< bias_gelu: as c =
   core::View c{};
 };
 
+/// Queues by other means what a product with its epilogue would have written.
+using Apart = std::function<void()>;
+
 class Gemm {
  public:
+  /// Allocates the library's workspace. DeviceError.
   Gemm(core::Device device, const CudaSettings& settings);
   ~Gemm();
   Gemm(const Gemm&) = delete;
   Gemm& operator=(const Gemm&) = delete;
 
-  /// Queues the product on `stream` (cudaStream_t). False, and nothing is queued, when the library
-  /// has no algorithm with this epilogue for these types: do it apart then. The first call with a
-  /// shape times the library's candidates, unless take_choices brought one; it waits for the device
-  /// and must not be recorded into a graph. DeviceError.
-  [[nodiscard]] bool run(const Product& product, void* stream);
+  /// Queues the product on `stream` (cudaStream_t), or calls `apart` instead, which a product with
+  /// an epilogue needs: where the library has no algorithm with this epilogue for these types and
+  /// shapes, or where `apart` was faster. The first call with a shape times the library's
+  /// candidates and `apart`, unless take_choices brought a choice: it waits for the device, and is
+  /// a LogicError while a graph is recorded. DeviceError.
+  void run(const Product& product, void* stream, const Apart& apart = {});
 
-  /// See Ops.
+  /// See Ops: a line that names the library and the device, then one for each shape.
   [[nodiscard]] std::string choices() const;
   bool take_choices(const std::string& choices);
   /// Workspace of the library.
