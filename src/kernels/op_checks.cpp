@@ -174,7 +174,7 @@ void check(const LinearArgs& a, Check c, const Ops& ops) {
   const DType type = c.activation_type(a.x);
   c.in("x", a.x, type, {rows, a.x.shape(1)});
   c.in("w", a.w, ops.weights_type(type), {outputs, a.x.shape(1)});
-  if (a.b) c.in("b", a.b, DType::f32, {outputs});
+  if (a.b) c.in("b", a.b, ops.weights_type(type), {outputs});
   c.out("y", a.y, type, {rows, width(a.y, outputs, ops)});
   check_epilogue(c, a.epilogue);
   if (a.epilogue == Activation::none) {

@@ -8,7 +8,7 @@
 // All matrices are row-major; weights are [out, in] as in PyTorch. Types are f32 unless an operand
 // says otherwise. Those marked A are activations or their gradients: f32 or bf16, one type for all
 // of a call. Arithmetic is in f32 either way (products of bf16 are summed in f32) and each element
-// of A is rounded once, when it is written. Those marked W are weights of products, of
+// of A is rounded once, when it is written. Those marked W are weights and biases of products, of
 // Ops::weights_type. Those marked [M, N*] may have Ops::row_width(N) columns in place of N: the
 // rest is padding that no op reads and whose content is nobody's. All other parameters, gradients
 // of parameters, statistics and losses are never bf16.
@@ -126,7 +126,7 @@ struct EmbedGradArgs {
 struct LinearArgs {
   ConstView x{};                           ///< A [M, K]
   ConstView w{};                           ///< W [N, K]
-  ConstView b{};                           ///< [N] or absent
+  ConstView b{};                           ///< W [N] or absent
   Activation epilogue = Activation::none;  ///< none or gelu_tanh
   View y{};                                ///< A [M, N*] =
   View pre{};  ///< A as y, = x w^T + b; needed with an epilogue, else absent

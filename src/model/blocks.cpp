@@ -75,7 +75,7 @@ void dense_forward(kernels::Ops& ops, const Dense& dense, kernels::Activation ac
   }
   ops.linear({.x = x,
               .w = dense.weight.of(pass.weights),
-              .b = dense.bias.of(pass.parameters),
+              .b = dense.bias.of(pass.weights),
               .epilogue = activation,
               .y = y,
               .pre = pre},
@@ -85,7 +85,7 @@ void dense_forward(kernels::Ops& ops, const Dense& dense, kernels::Activation ac
 void dense_forward(kernels::Ops& ops, const Dense& dense, const core::ConstView& x,
                    const core::View& y, const Pass& pass) {
   ops.linear(
-      {.x = x, .w = dense.weight.of(pass.weights), .b = dense.bias.of(pass.parameters), .y = y},
+      {.x = x, .w = dense.weight.of(pass.weights), .b = dense.bias.of(pass.weights), .y = y},
       pass.stream);
 }
 

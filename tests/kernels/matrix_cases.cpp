@@ -180,7 +180,7 @@ LinearArgs linear_args(Operands& o, const LinearShape& s, Activation epilogue, b
   if (!bare) allow_rounded_gelu(o, "y");
   return {.x = o.activation("x", {s.rows, s.inputs}),
           .w = o.weight("w", {s.outputs, s.inputs}),
-          .b = bias ? o.in("b", {s.outputs}) : ConstView(),
+          .b = bias ? o.bias("b", {s.outputs}) : ConstView(),
           .epilogue = epilogue,
           .y = o.activation_out("y", {s.rows, s.outputs}),
           .pre = bare ? View() : o.activation_out("pre", {s.rows, s.outputs})};

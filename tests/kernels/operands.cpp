@@ -105,6 +105,13 @@ ConstView Operands::weight(const char* name, Shape shape) {
   return add(name, false, tested_ops().weights_type(activations_), shape, value);
 }
 
+ConstView Operands::bias(const char* name, Shape shape) {
+  const core::DType type = tested_ops().weights_type(activations_);
+  const Value value = uniform(-1.0F, 1.0F);
+  return add(name, false, side_ == Side::reference ? real() : type, shape,
+             type == core::DType::f32 ? value : rounded(value));
+}
+
 ConstView Operands::in(const char* name, Shape shape, float low, float high) {
   return add(name, false, real(), shape, uniform(low, high));
 }

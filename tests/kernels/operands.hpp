@@ -39,6 +39,8 @@ class Operands {
   View activation_inout(const char* name, Shape shape, float low = -1.0F, float high = 1.0F);
   /// W: in the type that the ops take weights in, or rounded to it by them.
   ConstView weight(const char* name, Shape shape);
+  /// W: of that type as well, but never rounded by the ops.
+  ConstView bias(const char* name, Shape shape);
 
   // Operands that are f32 whatever activations are.
   /// An operand that the op must not change: uniform in [low, high).
