@@ -1,8 +1,12 @@
 // The seam between ranks: who am I, sum these numbers, fail together. Twins: one process, threads
-// of one process (tests, and GPUs of one process), MPI. World size 1 is an ordinary case.
+// of one process (tests, and GPUs of one process), MPI, NCCL. World size 1 is an ordinary case.
 //
 // Every rank makes the same calls in the same order. Results are equal on all ranks, bit for bit,
-// and do not depend on timing. A communicator is used from one thread.
+// and do not depend on timing. A communicator is used from one thread; only `abort` and `failure`
+// may be called from any.
+//
+// Views may lie in device memory. Only NCCL reads it where it is; the others copy it through
+// page-locked memory of the host, and return when it is back.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +47,7 @@ class Pending {
 
 class Communicator {
  public:
-  /// Made by make_solo, run_threads or MpiRuntime::world.
+  /// Made by make_solo, run_threads, MpiRuntime::world or make_nccl.
   Communicator() = default;
   /// Not copied: a second object would make the same rank call twice.
   Communicator(const Communicator&) = delete;
@@ -60,11 +64,12 @@ class Communicator {
   /// How many ranks share this host, at least 1.
   [[nodiscard]] virtual int node_size() const = 0;
 
-  /// Reduces `view` (f32, f64, i64; sum or max) over all ranks in place, after `after`.
+  /// Reduces `view` (f32, f64, i64, bf16; sum or max) over all ranks in place, after `after`. Sums
+  /// of bf16 are rounded at least once; where ranks pass them on, at every hop.
   [[nodiscard]] virtual Pending start(Reduce op, const View& view, const Event& after) = 0;
-  /// Zeroed memory of `count` elements (f32, f64, i64) whose slices `start` reduces fastest: MPI on
-  /// one host sums them where they lie. All ranks call it alike, keep it no longer than the
-  /// communicator, and free it in the same order. DeviceError, CommError.
+  /// Zeroed memory of `count` elements of a type that is reduced, whose slices `start` reduces
+  /// fastest: MPI on one host sums them where they lie. All ranks call it alike, keep it no longer
+  /// than the communicator, and free it in the same order. DeviceError, CommError.
   [[nodiscard]] virtual core::Tensor reducible(core::DType type, std::int64_t count,
                                                core::Device device) = 0;
   /// part (= 1/size of whole, this rank's share) = sum over ranks of whole.
@@ -73,9 +78,9 @@ class Communicator {
   /// whole = the parts of all ranks in rank order.
   [[nodiscard]] virtual Pending all_gather(const ConstView& part, const View& whole,
                                            const Event& after) = 0;
-  /// view = root's view.
+  /// view = root's view, complete on return; the root's must be final when it is called.
   virtual void broadcast(const View& view, int root) = 0;
-  /// Sends `send` to `partner` and receives `receive` from it; both call it.
+  /// Sends `send` to `partner` and receives `receive` from it; both call it. As broadcast.
   virtual void exchange(int partner, const ConstView& send, const View& receive) = 0;
   /// Every rank's text, in rank order, on every rank.
   [[nodiscard]] virtual std::vector<std::string> gather_text(const std::string& mine) = 0;
@@ -88,7 +93,11 @@ class Communicator {
   /// Ends all ranks with this exit code, now. Does not return for MPI; throws PeerError for
   /// threads.
   virtual void abort(int exit_code) = 0;
-  /// Whether `start` may be recorded into a CUDA graph.
+  /// What has failed beside the calls, such as a peer that died while the device waits for it; ""
+  /// when nothing has. A watchdog asks, because the calling thread may wait for ever then.
+  [[nodiscard]] virtual std::string failure() const = 0;
+  /// Whether `start` of device memory may be recorded into a CUDA graph; it does not hold the host
+  /// up then.
   [[nodiscard]] virtual bool capturable() const = 0;
   /// "MPI, 4 ranks on 2 nodes", for logs.
   [[nodiscard]] virtual std::string description() const = 0;

@@ -1,8 +1,11 @@
 // The buckets are planned once; a step walks through them with the falling offset of backward.
+//
+// Two streams of our own surround the communicator's: `before_` waits for backward and converts,
+// `after_` follows the sums. So neither marks nor conversions hold backward up, and bucket b+1 is
+// converted while b is on its way.
 #include "dist/gradient_buckets.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "core/error.hpp"
@@ -12,10 +15,6 @@ namespace {
 
 /// The last bucket has nothing to hide behind: the smaller, the shorter the wait.
 constexpr std::int64_t kFrontShare = 8;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// Cuts [0, count) from its end; falling, ends with 0.
 std::vector<std::int64_t> plan(std::int64_t count, std::int64_t bucket) {
@@ -30,46 +29,113 @@ std::vector<std::int64_t> plan(std::int64_t count, std::int64_t bucket) {
 
 }  // namespace
 
-GradientBuckets::GradientBuckets(Communicator& world, const View& gradients,
-                                 std::size_t bucket_bytes, BeforeStart before_start)
-    : world_(world),
-      gradients_(gradients.slice(0, gradients.size())),
-      before_start_(std::move(before_start)) {
-  core::require(gradients.dtype() == core::DType::f32, "gradients are f32");
-  core::require(bucket_bytes >= sizeof(float), "a bucket holds at least one gradient");
-  begins_ = plan(gradients.size(), static_cast<std::int64_t>(bucket_bytes / sizeof(float)));
-  pending_.reserve(begins_.size());
+double ExchangeStatistics::overlap() const {
+  return exchange_s > 0.0 ? std::clamp(1.0 - exposed_s / exchange_s, 0.0, 1.0) : 0.0;
 }
 
-void GradientBuckets::done_from(std::int64_t offset, const Stream& stream) {
-  core::require(offset >= 0, "the offset lies in the block");
-  while (next_ < begins_.size() && begins_[next_] >= offset) {
-    const std::int64_t end = next_ == 0 ? gradients_.size() : begins_[next_ - 1];
-    start_bucket(begins_[next_], end, stream);
-    ++next_;
+GradientBuckets::GradientBuckets(Communicator& world, const View& gradients,
+                                 std::size_t bucket_bytes, BeforeStart before_start, Wire wire)
+    : world_(world),
+      gradients_(gradients.slice(0, gradients.size())),
+      before_start_(std::move(before_start)),
+      wire_(std::move(wire)),
+      before_(gradients.device()),
+      after_(gradients.device()),
+      backward_end_(gradients.device()),
+      all_end_(gradients.device()) {
+  core::require(gradients.dtype() == core::DType::f32, "gradients are f32");
+  core::require(bucket_bytes >= sizeof(float), "a bucket holds at least one gradient");
+  const View& travels = wire_.memory.view();
+  core::require(!travels || (travels.size() == gradients.size() && wire_.convert),
+                "gradients that travel in another type have memory for it and a conversion");
+  begins_ = plan(gradients.size(), static_cast<std::int64_t>(bucket_bytes / sizeof(float)));
+  if (world_.size() == 1) return;
+  const core::Device device = gradients.device();
+  for (std::size_t bucket = 0; bucket < size(); ++bucket) {
+    marks_.push_back({core::Mark(device), core::Mark(device), core::Mark(device)});
   }
 }
 
-void GradientBuckets::start_bucket(std::int64_t first, std::int64_t end, const Stream& stream) {
-  if (before_start_) before_start_(first, end - first);
-  // A world of one still merges its micro-batches above.
+std::size_t GradientBuckets::complete(std::int64_t offset) const {
+  core::require(offset >= 0, "the offset lies in the block");
+  const auto first_open = std::find_if(begins_.begin(), begins_.end(),
+                                       [&](std::int64_t begin) { return begin < offset; });
+  return static_cast<std::size_t>(first_open - begins_.begin());
+}
+
+View GradientBuckets::slice(const View& block, std::size_t bucket) const {
+  const std::int64_t end = bucket == 0 ? block.size() : begins_[bucket - 1];
+  return block.slice(begins_.at(bucket), end - begins_[bucket]);
+}
+
+void GradientBuckets::merge(std::size_t bucket) {
+  if (before_start_) before_start_(begins_.at(bucket), slice(gradients_, bucket).size());
+}
+
+void GradientBuckets::done_from(std::int64_t offset, const Stream& stream) {
+  for (const std::size_t end = complete(offset); started_ < end;) {
+    const std::size_t bucket = started_;
+    merge(bucket);
+    start(bucket, Event::record(stream));
+    if (world_.size() == 1 || world_.capturable()) continue;
+    // The host was inside the start, so nothing of backward was queued behind it.
+    marks_[bucket].resume.set(stream);
+    marks_[bucket].waited = true;
+  }
+}
+
+void GradientBuckets::start(std::size_t bucket, const Event& ready) {
+  core::require(bucket == started_ && bucket < size(), "buckets are started in their order");
+  ++started_;
+  // A world of one only merges its micro-batches.
   if (world_.size() == 1) return;
-  const View bucket = gradients_.slice(first, end - first);
-  const auto begin = std::chrono::steady_clock::now();
-  pending_.push_back(world_.start(Reduce::sum, bucket, Event::record(stream)));
-  statistics_.exposed_s += seconds_since(begin);
-  statistics_.bytes += static_cast<std::int64_t>(bucket.bytes());
-  ++statistics_.buckets;
+  Marks& marks = marks_[bucket];
+  const View gradients = slice(gradients_, bucket);
+  const bool converts = bool(wire_.memory.view());
+  const View travels = converts ? slice(wire_.memory, bucket) : gradients;
+  before_.wait(ready);
+  if (converts) wire_.convert(gradients, travels, before_);
+  marks.waited = false;
+  marks.begin.set(before_);
+  world_.start(Reduce::sum, travels, Event::record(before_)).wait(after_);
+  marks.end.set(after_);
+  if (converts) wire_.convert(travels, gradients, after_);
+}
+
+void GradientBuckets::join(Stream& stream) {
+  core::require(started_ == size(), "backward has finished all gradients");
+  started_ = 0;
+  if (world_.size() == 1 || size() == 0) return;
+  backward_end_.set(stream);
+  all_end_.set(after_);
+  stream.wait(Event::record(after_));
+  joined_ = true;
+}
+
+ExchangeStatistics GradientBuckets::statistics() const {
+  ExchangeStatistics sums;
+  if (!joined_) return sums;
+  all_end_.synchronize();
+  backward_end_.synchronize();
+  const View& travels = wire_.memory.view() ? wire_.memory.view() : gradients_;
+  sums.buckets = static_cast<std::int64_t>(size());
+  sums.bytes = static_cast<std::int64_t>(travels.bytes());
+  const core::Mark& origin = marks_.front().begin;
+  double last_end = 0.0;
+  for (const Marks& marks : marks_) {
+    // A bucket that is ready early waits for the one before it: that is no exchange of its own.
+    const double begin = std::max(last_end, marks.begin.seconds_since(origin));
+    last_end = marks.end.seconds_since(origin);
+    sums.exchange_s += std::max(0.0, last_end - begin);
+    if (marks.waited) sums.exposed_s += marks.resume.seconds_since(marks.begin);
+  }
+  sums.exposed_s += std::max(0.0, all_end_.seconds_since(backward_end_));
+  return sums;
 }
 
 ExchangeStatistics GradientBuckets::finish(Stream& stream) {
-  core::require(next_ == begins_.size(), "backward has finished all gradients");
-  const auto begin = std::chrono::steady_clock::now();
-  for (Pending& pending : pending_) pending.wait(stream);
-  statistics_.exposed_s += seconds_since(begin);
-  pending_.clear();
-  next_ = 0;
-  return std::exchange(statistics_, {});
+  join(stream);
+  return statistics();
 }
 
 }  // namespace epi::dist

@@ -6,8 +6,21 @@
 #include <string_view>
 
 #include "core/error.hpp"
+#include "dist/ordered_reduce.hpp"
 
 namespace epi::dist {
+namespace {
+
+/// MPI's form of a reduction: theirs into mine, element by element. Also for MPI_MAX: `op` is part
+/// of the function, since MPI hands nothing else over.
+template <Reduce op>
+void combine_bf16(void* theirs, void* mine, int* count, MPI_Datatype*) {
+  const std::byte* const inputs[] = {static_cast<std::byte*>(mine),
+                                     static_cast<std::byte*>(theirs)};
+  reduce_in_order(op, core::DType::bf16, inputs, static_cast<std::byte*>(mine), *count);
+}
+
+}  // namespace
 
 void check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
@@ -34,6 +47,18 @@ MPI_Datatype mpi_type(core::DType type) {
       break;
   }
   return MPI_BYTE;
+}
+
+ReduceOp::ReduceOp(Reduce op, core::DType type)
+    : op_(op == Reduce::sum ? MPI_SUM : MPI_MAX), ours_(type == core::DType::bf16) {
+  if (!ours_) return;
+  check(MPI_Op_create(op == Reduce::sum ? combine_bf16<Reduce::sum> : combine_bf16<Reduce::max>, 1,
+                      &op_),
+        "MPI_Op_create");
+}
+
+ReduceOp::~ReduceOp() {
+  if (ours_) (void)MPI_Op_free(&op_);
 }
 
 bool FreeGuard::may_free() const {

@@ -10,14 +10,35 @@
 #include <memory>
 
 #include "core/view.hpp"
+#include "dist/communicator.hpp"
 
 namespace epi::dist {
 
 /// CommError with MPI's own text unless `code` is success; `call` names the function.
 void check(int code, const char* call);
 
-/// The element type in MPI's words; bf16 only to be moved, not to be summed.
+/// The element type in MPI's words; bf16 travels as 16 bits, and only ReduceOp can sum it.
 [[nodiscard]] MPI_Datatype mpi_type(core::DType type);
+
+/// A reduction in MPI's words: its own, or ours for bf16, which MPI does not know. Freed while MPI
+/// runs. CommError.
+class ReduceOp {
+ public:
+  /// For elements of `type`, which must be reducible.
+  ReduceOp(Reduce op, core::DType type);
+  /// Frees what was made.
+  ~ReduceOp();
+  /// Not copied: freed once.
+  ReduceOp(const ReduceOp&) = delete;
+  ReduceOp& operator=(const ReduceOp&) = delete;
+
+  /// For calls of MPI; owned by this object.
+  [[nodiscard]] MPI_Op get() const { return op_; }
+
+ private:
+  MPI_Op op_;
+  bool ours_ = false;
+};
 
 /// Calls piece(first element, number of elements) over [0, count) in pieces of `piece_bytes`.
 template <class Piece>

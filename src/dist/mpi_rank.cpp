@@ -160,7 +160,10 @@ class MpiRank final : public Communicator {
     return std::make_unique<MpiRank>(group, exchange_);
   }
 
+  // Open MPI serves this from any thread: it is a message to the launcher.
   void abort(int exit_code) override { (void)MPI_Abort(MPI_COMM_WORLD, exit_code); }
+  // Whoever started the ranks ends all of them when one dies.
+  std::string failure() const override { return ""; }
   bool capturable() const override { return false; }
   std::string description() const override {
     return fmt::format("MPI, {} rank{} on {} node{}{}", size(), size() == 1 ? "" : "s", num_nodes_,
@@ -213,10 +216,10 @@ class MpiRank final : public Communicator {
   }
 
   void reduce_by_messages(Reduce op, const View& host) {
-    const MPI_Op operation = op == Reduce::sum ? MPI_SUM : MPI_MAX;
+    const ReduceOp operation(op, host.dtype());
     in_pieces(host.size(), host.dtype(), kPieceBytes, [&](std::int64_t first, int count) {
       check(MPI_Allreduce(MPI_IN_PLACE, host.raw() + element_offset(host, first), count,
-                          mpi_type(host.dtype()), operation, comm_.get()),
+                          mpi_type(host.dtype()), operation.get(), comm_.get()),
             "MPI_Allreduce");
     });
   }
@@ -232,11 +235,12 @@ class MpiRank final : public Communicator {
   }
 
   void scatter_by_messages(const ConstView& from, const View& to) {
+    const ReduceOp operation(Reduce::sum, to.dtype());
     in_pieces(to.size(), to.dtype(), kPieceBytes / size(), [&](std::int64_t first, int count) {
       packed_.resize(element_offset(from, count) * static_cast<std::size_t>(size()));
       pack_parts(from, first, count, packed_.data());
       check(MPI_Reduce_scatter_block(packed_.data(), to.raw() + element_offset(to, first), count,
-                                     mpi_type(to.dtype()), MPI_SUM, comm_.get()),
+                                     mpi_type(to.dtype()), operation.get(), comm_.get()),
             "MPI_Reduce_scatter_block");
     });
   }

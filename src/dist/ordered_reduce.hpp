@@ -10,9 +10,9 @@
 
 namespace epi::dist {
 
-/// output[i] = inputs[0][i] op inputs[1][i] op ..., from left to right, in the element type;
-/// `count` elements. `output` may be one of the inputs. LogicError unless the type is f32, f64 or
-/// i64.
+/// output[i] = inputs[0][i] op inputs[1][i] op ..., from left to right, in the element type (bf16
+/// in f32, rounded at the end); `count` elements. `output` may be one of the inputs. LogicError
+/// unless the type is reducible.
 void reduce_in_order(Reduce op, core::DType type, std::span<const std::byte* const> inputs,
                      std::byte* output, std::int64_t count);
 
@@ -21,7 +21,7 @@ void reduce_in_order(Reduce op, core::DType type, std::span<const std::byte* con
 void reduce_everywhere(Reduce op, core::DType type, std::span<std::byte* const> memories,
                        std::int64_t count);
 
-/// LogicError unless elements of this type can be reduced: f32, f64 or i64.
+/// LogicError unless elements of this type can be reduced: f32, f64, i64 or bf16.
 void require_reducible(core::DType type);
 
 /// First element of part `part` when `count` elements are cut into `parts` nearly equal parts; part

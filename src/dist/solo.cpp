@@ -1,25 +1,14 @@
 // One process, no library: every collective is the identity.
 #include <fmt/format.h>
 
-#include <cstring>
-
 #include "core/buffer.hpp"
 #include "core/error.hpp"
 #include "dist/communicator.hpp"
 #include "dist/ordered_reduce.hpp"
+#include "dist/staging.hpp"
 
 namespace epi::dist {
 namespace {
-
-void copy_after(const View& to, const ConstView& from, const Event& after) {
-  core::require(to.dtype() == from.dtype() && to.size() == from.size(),
-                "the part and the whole of one rank are equal in type and size");
-  if (to.raw() == from.raw() || to.size() == 0) return;
-  Stream stream(to.device());
-  stream.wait(after);
-  core::copy(to.slice(0, to.size()), from.slice(0, from.size()), stream);
-  stream.synchronize();
-}
 
 class Solo final : public Communicator {
  public:
@@ -39,19 +28,17 @@ class Solo final : public Communicator {
 
   Pending reduce_scatter(const ConstView& whole, const View& part, const Event& after) override {
     require_reducible(part.dtype());
-    copy_after(part, whole, after);
-    return {};
+    return copy(part, whole, after);
   }
   Pending all_gather(const ConstView& part, const View& whole, const Event& after) override {
-    copy_after(whole, part, after);
-    return {};
+    return copy(whole, part, after);
   }
   void broadcast(const View&, int root) override {
     core::require(root == 0, "the root of a broadcast is a rank");
   }
   void exchange(int partner, const ConstView& send, const View& receive) override {
     core::require(partner == 0, "the partner of an exchange is a rank");
-    copy_after(receive, send, Event());
+    (void)copy(receive, send, Event());
   }
   std::vector<std::string> gather_text(const std::string& mine) override { return {mine}; }
   void barrier() override {}
@@ -60,8 +47,21 @@ class Solo final : public Communicator {
   void abort(int exit_code) override {
     throw core::PeerError(fmt::format("the run was aborted with exit code {}", exit_code));
   }
-  bool capturable() const override { return false; }
+  std::string failure() const override { return ""; }
+  bool capturable() const override { return true; }
   std::string description() const override { return "one process"; }
+
+ private:
+  Pending copy(const View& to, const ConstView& from, const Event& after) {
+    core::require(to.dtype() == from.dtype() && to.size() == from.size(),
+                  "the part and the whole of one rank are equal in type and size");
+    if (to.raw() == from.raw()) return {};
+    after.synchronize();
+    lane_.copy(to, from);
+    return {};
+  }
+
+  CopyLane lane_;
 };
 
 }  // namespace

@@ -8,27 +8,24 @@ bool on_host(const core::ConstView& view) {
   return view.device().kind == core::DeviceKind::cpu;
 }
 
-void copy_now(const core::View& to, const core::ConstView& from, core::Device device) {
-  core::Stream stream(device);
-  core::copy(to, from, stream);
-  stream.synchronize();
-}
-
-core::View flat(const core::View& view) {
-  return view.slice(0, view.size());
-}
-
 }  // namespace
 
+void CopyLane::copy(const core::View& to, const core::ConstView& from) {
+  const core::Device device = on_host(to) ? from.device() : to.device();
+  if (!stream_ || stream_->device() != device) stream_.emplace(device);
+  core::copy(to.slice(0, to.size()), from.slice(0, from.size()), *stream_);
+  stream_->synchronize();
+}
+
 core::View Staging::host_twin(const core::ConstView& view) {
-  if (buffer_.bytes() < view.bytes()) buffer_ = core::Buffer(core::kCpu, view.bytes());
+  if (buffer_.bytes() < view.bytes()) buffer_ = core::Buffer::pinned(view.bytes());
   return {buffer_.data(), view.dtype(), {view.size()}, core::kCpu};
 }
 
 core::ConstView Staging::load(const core::ConstView& view) {
   if (on_host(view)) return view;
   const core::View host = host_twin(view);
-  copy_now(host, view.slice(0, view.size()), view.device());
+  lane_.copy(host, view);
   return host;
 }
 
@@ -43,7 +40,7 @@ core::View Staging::reserve(const core::View& view) {
 }
 
 void Staging::store(const core::View& view) {
-  if (!on_host(view)) copy_now(flat(view), host_twin(view), view.device());
+  if (!on_host(view)) lane_.copy(view, host_twin(view));
 }
 
 }  // namespace epi::dist

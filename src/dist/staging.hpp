@@ -2,13 +2,26 @@
 // an MPI that is not CUDA-aware). Views in host memory pass through untouched and uncopied.
 #pragma once
 
+#include <optional>
+
 #include "core/buffer.hpp"
 #include "core/device.hpp"
 #include "core/view.hpp"
 
 namespace epi::dist {
 
-/// One staging area; it grows to the largest view it has met and is then reused.
+/// Copies that are complete on return, through one stream for each device that it meets in a row.
+class CopyLane {
+ public:
+  /// to = from, of equal type and size; one of them may be on a device.
+  void copy(const core::View& to, const core::ConstView& from);
+
+ private:
+  std::optional<core::Stream> stream_;
+};
+
+/// One staging area of page-locked memory; it grows to the largest view it has met and is then
+/// reused.
 class Staging {
  public:
   /// The view itself when it is host memory; else a host copy, complete on return.
@@ -25,6 +38,7 @@ class Staging {
   /// Staging memory under the view's type and size; what it held is lost when it has to grow.
   core::View host_twin(const core::ConstView& view);
 
+  CopyLane lane_;
   core::Buffer buffer_;
 };
 

@@ -226,6 +226,8 @@ class ThreadRank final : public Communicator {
     group_->fail(why);
     throw core::PeerError(why);
   }
+  // The others' failures end the waits themselves.
+  std::string failure() const override { return ""; }
   bool capturable() const override { return false; }
   std::string description() const override {
     return fmt::format("threads, {} rank{}", size(), size() == 1 ? "" : "s");

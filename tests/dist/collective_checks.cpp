@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/bf16.hpp"
 #include "core/buffer.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
@@ -77,6 +78,49 @@ void reduces(Communicator& world) {
     wait(world.start(Reduce::max, view_of(values), Event()));
     EXPECT_EQ(count_wrong(values, 0, world.size(), max_of_values), 0) << "max of " << count;
   }
+}
+
+std::vector<core::BFloat16> bf16_values(std::int64_t count, int rank) {
+  std::vector<core::BFloat16> values;
+  for (const float one : values_of<float>(count, rank)) values.push_back(core::to_bf16(one));
+  return values;
+}
+
+std::vector<float> widened(const ConstView& values) {
+  std::vector<float> wide;
+  for (std::int64_t i = 0; i < values.size(); ++i) {
+    wide.push_back(core::to_float(values.as<core::BFloat16>()[i]));
+  }
+  return wide;
+}
+
+/// Sums below 256 are exact in bf16.
+void reduces_bf16(Communicator& world) {
+  for (const std::int64_t count : kSizes) {
+    for (const Reduce op : {Reduce::sum, Reduce::max}) {
+      std::vector<core::BFloat16> values = bf16_values(count, world.rank());
+      wait(world.start(op, view_of(values), Event()));
+      EXPECT_EQ(count_wrong(widened(view_of(values)), 0, world.size(),
+                            op == Reduce::sum ? sum_of_values : max_of_values),
+                0)
+          << count;
+    }
+    if (count == 0) continue;
+    const core::Tensor lent = world.reducible(core::DType::bf16, count, core::kCpu);
+    const std::vector<core::BFloat16> values = bf16_values(count, world.rank());
+    std::copy(values.begin(), values.end(), lent.as<core::BFloat16>());
+    wait(world.start(Reduce::sum, lent, Event()));
+    EXPECT_EQ(count_wrong(widened(lent), 0, world.size(), sum_of_values), 0) << count;
+  }
+}
+
+void scatters_bf16(Communicator& world) {
+  const std::int64_t count = 1025;
+  const std::vector<core::BFloat16> whole = bf16_values(count * world.size(), world.rank());
+  std::vector<core::BFloat16> part(static_cast<std::size_t>(count));
+  wait(world.reduce_scatter(const_view_of(whole), view_of(part), Event()));
+  EXPECT_EQ(count_wrong(widened(view_of(part)), count * world.rank(), world.size(), sum_of_values),
+            0);
 }
 
 template <class T>
@@ -411,6 +455,51 @@ void sums_gradient_buckets(Communicator& world) {
   }
 }
 
+/// Either way between f32 and bf16, as train's op does it.
+void convert(const ConstView& from, const View& to, Stream&) {
+  for (std::int64_t i = 0; i < from.size(); ++i) {
+    if (to.dtype() == core::DType::bf16) {
+      to.as<core::BFloat16>()[i] = core::to_bf16(from.as<float>()[i]);
+    } else {
+      to.as<float>()[i] = core::to_float(from.as<core::BFloat16>()[i]);
+    }
+  }
+}
+
+/// Half the bytes, and each rank's value is rounded before the sum: what is 2^-10 of a value, less
+/// than half of bf16's last place, is gone.
+void sums_gradient_buckets_in_bf16(Communicator& world) {
+  Stream stream(core::kCpu);
+  const std::int64_t count = 70001;
+  std::vector<float> gradients = values_of<float>(count, world.rank());
+  for (float& value : gradients) value *= 1.0F + 0x1p-10F;
+  GradientBuckets buckets(
+      world, view_of(gradients), 40000, {},
+      {.memory = world.reducible(core::DType::bf16, count, core::kCpu), .convert = convert});
+  buckets.done_from(0, stream);
+  const ExchangeStatistics statistics = buckets.finish(stream);
+  EXPECT_EQ(statistics.bytes, world.size() == 1 ? 0 : count * 2);
+  if (world.size() == 1) return;  // stays as it is
+  EXPECT_EQ(count_wrong(gradients, 0, world.size(), sum_of_values), 0);
+}
+
+void measures_what_the_exchange_costs(Communicator& world) {
+  Stream stream(core::kCpu);
+  std::vector<float> gradients(300007, 1.0F);
+  GradientBuckets buckets(world, view_of(gradients), 100000);
+  EXPECT_EQ(buckets.statistics().exchange_s, 0.0);
+  buckets.done_from(0, stream);
+  const ExchangeStatistics statistics = buckets.finish(stream);
+  EXPECT_EQ(statistics.exchange_s > 0.0, world.size() > 1);
+  // On the CPU nothing hides: backward waits inside the starts.
+  EXPECT_GE(statistics.exposed_s, 0.9 * statistics.exchange_s);
+  EXPECT_LE(statistics.overlap(), 0.1);
+}
+
+void has_not_failed(Communicator& world) {
+  EXPECT_EQ(world.failure(), "");
+}
+
 }  // namespace
 
 const std::vector<CollectiveCheck>& collective_checks() {
@@ -418,6 +507,8 @@ const std::vector<CollectiveCheck>& collective_checks() {
       {"reduce_f32", reduces<float>},
       {"reduce_f64", reduces<double>},
       {"reduce_i64", reduces<std::int64_t>},
+      {"reduce_bf16", reduces_bf16},
+      {"reduce_scatter_bf16", scatters_bf16},
       {"reduce_scatter_f32", scatters<float>},
       {"reduce_scatter_i64", scatters<std::int64_t>},
       {"reduce_scatter_in_place", scatters_into_its_own_part},
@@ -444,6 +535,9 @@ const std::vector<CollectiveCheck>& collective_checks() {
       {"kinds_of_memory", mixes_kinds_of_memory},
       {"any_after_any", follows_any_collective_with_any_other},
       {"gradient_buckets", sums_gradient_buckets},
+      {"gradient_buckets_bf16", sums_gradient_buckets_in_bf16},
+      {"exchange_statistics", measures_what_the_exchange_costs},
+      {"no_failure", has_not_failed},
   };
   return checks;
 }
