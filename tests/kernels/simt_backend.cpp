@@ -1,15 +1,19 @@
 // Tests are about the CUDA ops on an emulated device; every call runs its threads and blocks in
 // another order.
 #include <cstdint>
+#include <cstdlib>
 
 #include "kernels/backend.hpp"
 #include "kernels/device_ops.hpp"
+#include "simt/host_gemm.hpp"
 #include "simt/machine.hpp"
 
 namespace epi::kernels {
 namespace {
 
 DeviceOps make_ops(std::uint64_t first_seed) {
+  // Libraries offer epilogues for some types and shapes only: both ways must be right.
+  cuda::offer_epilogues(std::getenv("EPITRAIN_SIMT_NO_EPILOGUES") == nullptr);
   return DeviceOps(make_cuda_ops(),
                    [seed = first_seed]() mutable { simt::twin::set_seed(seed++); });
 }

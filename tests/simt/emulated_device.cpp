@@ -164,6 +164,10 @@ void queue(void* stream, std::function<void()> work, const char* name) {
   });
 }
 
+bool recording() {
+  return recording_here != nullptr;
+}
+
 void check_guards(const char* after) {
   const std::lock_guard lock(devices().mutex);
   const std::string where = overrun();

@@ -20,6 +20,8 @@ void set_properties(const DeviceProperties& properties);
 /// Does work of the host as if it were a kernel's: now, or when the graph is launched that `stream`
 /// is being recorded into. LogicError when it writes outside of its memory.
 void queue(void* stream, std::function<void()> work, const char* name);
+/// Whether this thread records work into a graph.
+[[nodiscard]] bool recording();
 /// LogicError when memory outside of an allocation has been written; `after` says by what.
 void check_guards(const char* after);
 
