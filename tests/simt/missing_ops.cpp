@@ -4,6 +4,14 @@
 
 namespace epi::kernels::cuda {
 
+void attend_plain(const AttendArgs&, const Context&);
+__attribute__((weak)) void attend_plain(const AttendArgs&, const Context&) {
+  throw core::LogicError("no kernel of attend_plain yet");
+}
+void attend_grad_plain(const AttendGradArgs&, const Context&);
+__attribute__((weak)) void attend_grad_plain(const AttendGradArgs&, const Context&) {
+  throw core::LogicError("no kernel of attend_grad_plain yet");
+}
 __attribute__((weak)) void assemble(const AssembleArgs&, const Context&) {
   throw core::LogicError("no kernel of assemble yet");
 }
