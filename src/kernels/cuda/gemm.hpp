@@ -35,7 +35,7 @@ struct Product {
   Layout a_layout = Layout::plain, b_layout = Layout::plain;
   Write write = Write::set;
   Epilogue epilogue = Epilogue::none;
-  core::ConstView bias{};    ///< [N], f32 or of the type of c
+  core::ConstView bias{};    ///< [N], of the type of c
   core::View sums{};         ///< column_sums: f32 [M] =
   core::ConstView pre_in{};  ///< gelu_grad: as c
   core::View pre_out{};      ///< bias_gelu: as c =
