@@ -9,8 +9,8 @@
 #include <bit>
 
 #include "kernels/cuda/cuda_kernels.hpp"
-#include "kernels/cuda/losses.cuh"
 #include "kernels/cuda/scratch.hpp"
+#include "kernels/cuda/sums.cuh"
 #include "simt/simt.cuh"
 
 namespace epi::kernels::cuda {
@@ -67,9 +67,9 @@ struct Element<BFloat16> {
   __device__ static void set_pair(Words& words, int i, float first, float second) {
     words.w[i / 2] = simt::pack_bf16(first, second);
   }
-  /// One multiply-add and one instruction: what bf16 has no digits for need not be exact.
+  /// What bf16 has no digits for need not be exact; the exponential of 0 is.
   __device__ static float exponential(float logit, float top) {
-    return simt::exp2_fast(fmaf(logit, kLog2E, -top * kLog2E));
+    return simt::exp2_fast((logit - top) * kLog2E);
   }
 };
 
@@ -304,6 +304,10 @@ __global__ void __launch_bounds__(kMostThreads) class_loss_of_blocks(ClassLossPa
               reinterpret_cast<Words*>(simt::shared() + kTeamBytes));
 }
 
+/// Threads of the block that adds up rows, and its room for one sum.
+constexpr int kAddingThreads = 256;
+constexpr std::size_t kAddingBytes = kAddingThreads / simt::kWarp * sizeof(double);
+
 struct TotalsParams {
   const RowResult* results;
   const float* weights;
@@ -323,7 +327,7 @@ __global__ void __launch_bounds__(kAddingThreads) class_loss_totals(TotalsParams
   }
   auto* room = reinterpret_cast<double*>(simt::shared());
   for (int i = 0; i < 3; ++i) {
-    const double sum = block_sum_of(sums[i], room);
+    const double sum = block_sum(sums[i], room);
     if (simt::thread() == 0) p.totals[i] += sum;
   }
 }

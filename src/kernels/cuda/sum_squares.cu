@@ -4,14 +4,15 @@
 #include <bit>
 
 #include "kernels/cuda/cuda_kernels.hpp"
-#include "kernels/cuda/losses.cuh"
 #include "kernels/cuda/scratch.hpp"
+#include "kernels/cuda/sums.cuh"
 #include "simt/simt.cuh"
 
 namespace epi::kernels::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr std::size_t kRoom = kThreads / simt::kWarp * sizeof(double);  // of a sum over a block
 constexpr int kPerWords = 4;
 constexpr int kRounds = 8;
 constexpr std::int64_t kElementsOfRound = kThreads * kPerWords;
@@ -47,8 +48,8 @@ __global__ void __launch_bounds__(kThreads) sum_squares_of_chunks(SumSquaresPara
   for (int round = 0; round < kRounds; ++round) {
     add_squares<kAligned>(p, first + round * kElementsOfRound, sums);
   }
-  const double sum = block_sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]),
-                                  reinterpret_cast<double*>(simt::shared()));
+  const double sum = block_sum((sums[0] + sums[1]) + (sums[2] + sums[3]),
+                               reinterpret_cast<double*>(simt::shared()));
   if (simt::thread() == 0) p.parts[simt::block_x()] = sum;
 }
 
@@ -58,10 +59,10 @@ struct AddPartsParams {
   double* out;
 };
 
-__global__ void __launch_bounds__(kAddingThreads) add_parts(AddPartsParams p) {
+__global__ void __launch_bounds__(kThreads) add_parts(AddPartsParams p) {
   double mine = 0.0;
   for (std::int64_t i = simt::thread(); i < p.count; i += simt::num_threads()) mine += p.parts[i];
-  const double sum = block_sum_of(mine, reinterpret_cast<double*>(simt::shared()));
+  const double sum = block_sum(mine, reinterpret_cast<double*>(simt::shared()));
   if (simt::thread() == 0) *p.out = sum;
 }
 
@@ -74,13 +75,11 @@ void sum_squares(const SumSquaresArgs& args, const Context& context) {
   auto* parts = context.scratch.take<double>(blocks);
   const SumSquaresParams params{args.in.as<float>(), count, parts};
   const bool aligned = reinterpret_cast<std::uintptr_t>(params.in) % sizeof(simt::Words) == 0;
-  constexpr std::size_t kRoom = kThreads / simt::kWarp * sizeof(double);
   simt::launch(aligned ? sum_squares_of_chunks<true> : sum_squares_of_chunks<false>,
                {.grid_x = blocks, .threads = kThreads, .shared_bytes = kRoom}, context.stream,
                params);
   const AddPartsParams adding{parts, blocks, args.out.as<double>()};
-  simt::launch(add_parts, {.threads = kAddingThreads, .shared_bytes = kAddingBytes}, context.stream,
-               adding);
+  simt::launch(add_parts, {.threads = kThreads, .shared_bytes = kRoom}, context.stream, adding);
 }
 
 }  // namespace epi::kernels::cuda

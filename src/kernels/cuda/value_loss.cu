@@ -2,14 +2,15 @@
 // few of them beside the activations that they come from. Each block leaves the totals of a piece
 // of fixed size, which one block adds in fixed order.
 #include "kernels/cuda/cuda_kernels.hpp"
-#include "kernels/cuda/losses.cuh"
 #include "kernels/cuda/scratch.hpp"
+#include "kernels/cuda/sums.cuh"
 #include "simt/simt.cuh"
 
 namespace epi::kernels::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr std::size_t kRoom = kThreads / simt::kWarp * sizeof(double);  // of a sum over a block
 constexpr std::int64_t kValuesOfBlock = 2048;
 
 struct Totals {
@@ -60,8 +61,8 @@ __global__ void __launch_bounds__(kThreads) value_loss_kernel(ValueLossParams p)
     mine.weight += weight;
   }
   auto* room = reinterpret_cast<double*>(simt::shared());
-  const double loss = block_sum_of(mine.loss, room);
-  const double weight = block_sum_of(mine.weight, room);
+  const double loss = block_sum(mine.loss, room);
+  const double weight = block_sum(mine.weight, room);
   if (simt::thread() == 0) p.parts[simt::block_x()] = {loss, weight};
 }
 
@@ -71,15 +72,15 @@ struct TotalsParams {
   double* totals;
 };
 
-__global__ void __launch_bounds__(kAddingThreads) value_loss_totals(TotalsParams p) {
+__global__ void __launch_bounds__(kThreads) value_loss_totals(TotalsParams p) {
   Totals mine{};
   for (std::int64_t i = simt::thread(); i < p.count; i += simt::num_threads()) {
     mine.loss += p.parts[i].loss;
     mine.weight += p.parts[i].weight;
   }
   auto* room = reinterpret_cast<double*>(simt::shared());
-  const double loss = block_sum_of(mine.loss, room);
-  const double weight = block_sum_of(mine.weight, room);
+  const double loss = block_sum(mine.loss, room);
+  const double weight = block_sum(mine.weight, room);
   if (simt::thread() != 0) return;
   p.totals[0] += loss;
   p.totals[1] += weight;
@@ -100,12 +101,11 @@ void value_loss(const ValueLossArgs& args, const Context& context) {
                                static_cast<int>(args.term),
                                count,
                                parts};
-  constexpr std::size_t kRoom = kThreads / simt::kWarp * sizeof(double);
   simt::launch(value_loss_kernel, {.grid_x = blocks, .threads = kThreads, .shared_bytes = kRoom},
                context.stream, params);
   const TotalsParams totals{parts, blocks, args.totals.as<double>()};
-  simt::launch(value_loss_totals, {.threads = kAddingThreads, .shared_bytes = kAddingBytes},
-               context.stream, totals);
+  simt::launch(value_loss_totals, {.threads = kThreads, .shared_bytes = kRoom}, context.stream,
+               totals);
 }
 
 }  // namespace epi::kernels::cuda
