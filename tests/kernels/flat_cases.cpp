@@ -1,6 +1,8 @@
 // Cases of the ops over flat arrays and of the losses.
 #include <fmt/format.h>
 
+#include <array>
+#include <cmath>
 #include <deque>
 
 #include "kernels/op_cases.hpp"
@@ -200,6 +202,45 @@ void check_sum_squares() {
                return SumSquaresArgs{o.in("in", {size}, -1e-3F, 1e4F), o.totals("out", 1)};
              },
              {.relative = 1e-13});
+  }
+}
+
+/// By the formulas of ops.hpp, with pow: three states that are told the same.
+void check_begin_step() {
+  Stream stream(core::kCpu);
+  for (const std::int64_t steps : {0, 1, 2, 999, 100000}) {
+    for (const double targets : {0.0, 1.0, 768.0}) {
+      SCOPED_TRACE(fmt::format("{} steps, {} targets", steps, targets));
+      std::array<double, 3> counts{3 * targets, targets, 2 * targets};
+      std::int64_t updates = steps;
+      std::array<StepState, 3> states;
+      for (StepState& state : states) {
+        state.seed = 7;
+        state.loss_scale = {5, 5, 5};
+      }
+      const BeginStepArgs args{.states = states,
+                               .targets = ConstView(counts.data(), {3}),
+                               .updates = ConstView(&updates, {1}),
+                               .term_weights = {2.0F, 0.5F},
+                               .weight_in_repeats = 0.25F,
+                               .beta1 = 0.9F,
+                               .beta2 = 0.98F};
+      tested_ops().begin_step(args, stream);
+      for (const StepState& state : states) {
+        const auto scale = [&](double weight, double count) {
+          return targets == 0.0 ? 0.0F : static_cast<float>(weight / count);
+        };
+        EXPECT_EQ(state.loss_scale[0], scale(2.0, 1.5 * targets));
+        EXPECT_EQ(state.loss_scale[1], scale(0.5, targets));
+        EXPECT_EQ(state.loss_scale[2], 0.0F);
+        const auto correction = [&](float beta) {
+          return static_cast<float>(1.0 - std::pow(double{beta}, static_cast<double>(steps + 1)));
+        };
+        EXPECT_FLOAT_EQ(state.bias_correction1, correction(0.9F));
+        EXPECT_FLOAT_EQ(state.bias_correction2, correction(0.98F));
+        EXPECT_EQ(state.seed, 7U);
+      }
+    }
   }
 }
 

@@ -51,6 +51,9 @@ class NonFinite : public testing::TestWithParam<DType> {
   Tensor real(std::initializer_list<std::int64_t> shape) {
     return random_tensor(DType::f32, shape, ++salt_);
   }
+  Tensor weight(std::initializer_list<std::int64_t> shape) {
+    return random_tensor(ops.weights_type(GetParam()), shape, ++salt_);
+  }
   Ops& ops = tested_ops_again();
   Stream stream{core::kCpu};
   StepState state;
@@ -62,7 +65,7 @@ class NonFinite : public testing::TestWithParam<DType> {
 TEST_P(NonFinite, linear_has_it_in_the_row_of_the_input) {
   for (const float bad : {kNan, kInf, -kInf}) {
     for (const std::int64_t where : {std::int64_t{0}, kK - 1}) {
-      const Tensor x = active({kM, kK}), w = real({kN, kK}), y = active({kM, kN});
+      const Tensor x = active({kM, kK}), w = weight({kN, kK}), y = active({kM, kN});
       set_number(x, 2 * kK + where, bad);
       ops.linear({.x = x, .w = w, .b = {}, .y = y, .pre = {}}, stream);
       expect_bad("y", y, row(2, kN));
@@ -73,7 +76,7 @@ TEST_P(NonFinite, linear_has_it_in_the_row_of_the_input) {
 TEST_P(NonFinite, linear_has_it_in_the_column_of_the_weight) {
   for (const float bad : {kNan, kInf, -kInf}) {
     for (const std::int64_t where : {std::int64_t{0}, kK - 1}) {
-      const Tensor x = active({kM, kK}), w = real({kN, kK}), y = active({kM, kN});
+      const Tensor x = active({kM, kK}), w = weight({kN, kK}), y = active({kM, kN});
       set_number(w, 66 * kK + where, bad);
       ops.linear({.x = x, .w = w, .b = {}, .y = y, .pre = {}}, stream);
       expect_bad("y", y, column(66, kN));
@@ -82,7 +85,7 @@ TEST_P(NonFinite, linear_has_it_in_the_column_of_the_weight) {
 }
 
 TEST_P(NonFinite, linear_with_gelu_keeps_nan) {
-  const Tensor x = active({kM, kK}), w = real({kN, kK}), y = active({kM, kN}), b = real({kN}),
+  const Tensor x = active({kM, kK}), w = weight({kN, kK}), y = active({kM, kN}), b = real({kN}),
                pre = active({kM, kN});
   set_number(b, 7, kNan);
   ops.linear({.x = x, .w = w, .b = b, .epilogue = Activation::gelu_tanh, .y = y, .pre = pre},
@@ -93,12 +96,12 @@ TEST_P(NonFinite, linear_with_gelu_keeps_nan) {
 
 TEST_P(NonFinite, linear_grad_input_has_it_in_the_row_of_the_gradient) {
   for (const float bad : {kNan, kInf}) {
-    const Tensor dy = active({kM, kN}), w = real({kN, kK}), dx = active({kM, kK});
+    const Tensor dy = active({kM, kN}), w = weight({kN, kK}), dx = active({kM, kK});
     set_number(dy, 2 * kN + 69, bad);
     ops.linear_grad_input({.dy = dy, .w = w, .pre = {}, .dx = dx}, stream);
     expect_bad("dx", dx, row(2, kK));
   }
-  const Tensor dy = active({kM, kN}), w = real({kN, kK}), pre = active({kM, kK}),
+  const Tensor dy = active({kM, kN}), w = weight({kN, kK}), pre = active({kM, kK}),
                dx = active({kM, kK});
   set_number(pre, 40, kNan);
   ops.linear_grad_input({.dy = dy, .w = w, .epilogue = Activation::gelu_tanh, .pre = pre, .dx = dx},
@@ -109,7 +112,7 @@ TEST_P(NonFinite, linear_grad_input_has_it_in_the_row_of_the_gradient) {
 TEST_P(NonFinite, linear_grad_weight_has_it_in_the_row_or_column) {
   for (const Activation activation : {Activation::none, Activation::gelu, Activation::gelu_tanh}) {
     for (const std::int64_t m : {std::int64_t{0}, kM - 1}) {
-      Tensor dy = active({kM, kN}), x = active({kM, kK}), dw = real({kN, kK}), db = real({kN});
+      Tensor dy = active({kM, kN}), x = active({kM, kK}), dw = weight({kN, kK}), db = real({kN});
       set_number(x, m * kK + 7, kNan);
       ops.linear_grad_weight({.dy = dy, .x = x, .activation = activation, .dw = dw, .db = db},
                              stream);

@@ -30,6 +30,7 @@ void check_value_loss();
 void check_combine();
 void check_convert();
 void check_sum_squares();
+void check_begin_step();
 void check_update();
 
 }  // namespace epi::kernels

@@ -36,12 +36,13 @@ void check_assemble() {
   EXPECT_TRUE(std::filesystem::exists(folder / "assemble_test.cpp"));
 }
 
-constexpr std::array<OpTest, 6> kOpTests{{
+constexpr std::array<OpTest, 7> kOpTests{{
     {"assemble", check_assemble},
     {"value_loss", check_value_loss},
     {"combine", check_combine},
     {"convert", check_convert},
     {"sum_squares", check_sum_squares},
+    {"begin_step", check_begin_step},
     {"update", check_update},
 }};
 
@@ -222,6 +223,47 @@ TEST(Update, non_finite_gradient_norm_leaves_everything_and_says_so) {
     EXPECT_EQ(m, std::vector<float>({3, 4}));
     EXPECT_EQ(v, std::vector<float>({5, 6}));
   }
+}
+
+TEST(Update, rounds_a_copy_of_the_parameters_and_counts_the_step) {
+  Stream stream(core::kCpu);
+  const std::int64_t size = 1000;
+  std::vector<float> p(1000, 1.0F), g(1000, 0.5F), m(1000), v(1000);
+  for (std::size_t i = 0; i < p.size(); ++i) p[i] = 0.001F * static_cast<float>(i);
+  std::vector<core::BFloat16> weights(1000, core::BFloat16{0x7fff});
+  // Parameters between the slices are not touched, and neither are their copies.
+  const std::vector<ParameterSlice> slices{{.offset = 0, .size = 333, .decay = true},
+                                           {.offset = 336, .size = 664, .decay = false}};
+  std::int64_t updates = 41;
+  StepState state;
+  state.learning_rate = 0.1F;
+  UpdateArgs args{.slices = slices,
+                  .parameters = View(p.data(), {size}),
+                  .gradients = ConstView(g.data(), {size}),
+                  .moment1 = View(m.data(), {size}),
+                  .moment2 = View(v.data(), {size}),
+                  .weights = View(weights.data(), {size}),
+                  .updates = View(&updates, {1}),
+                  .state = &state};
+  state.gradient_sum_squares = 250.0;
+  tested_ops().update(args, stream);
+  EXPECT_EQ(updates, 42);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const bool inside = i < 333 || i >= 336;
+    EXPECT_EQ(weights[i].bits, inside ? core::to_bf16(p[i]).bits : 0x7fff) << i;
+  }
+  state.gradient_sum_squares = static_cast<double>(kInf);
+  tested_ops().update(args, stream);
+  EXPECT_EQ(updates, 42) << "a skipped step does not count";
+  EXPECT_EQ(state.skipped, 1);
+}
+
+TEST(Convert, counts_become_doubles) {
+  Stream stream(core::kCpu);
+  const std::vector<std::int64_t> in{0, -1, 4101, (std::int64_t{1} << 53U) - 1};
+  std::vector<double> out(in.size());
+  tested_ops().convert({ConstView(in.data(), {4}), View(out.data(), {4})}, stream);
+  EXPECT_EQ(out, std::vector<double>({0, -1, 4101, 9007199254740991.0}));
 }
 
 TEST(Convert, special_values_keep_their_meaning) {
