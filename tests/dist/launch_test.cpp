@@ -1,7 +1,9 @@
 // Processes from the outside: how a run starts, and how it ends when a rank fails.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <string>
 
@@ -73,6 +75,35 @@ TEST(Launch_oneRankUnwinds, endsTheJobInsteadOfHanging) {
   const Outcome outcome = run(kMpirun + kProbe + " throw");
   EXPECT_NE(outcome.status, 0);
   EXPECT_NE(outcome.status, 124) << outcome.text;
+}
+
+/// Runs a probe whose rank 1 stops, and looks for processes that are left. `took_s` is its time.
+Outcome run_and_look_around(const std::string& job, double& took_s) {
+  // An argument that no other process has names the processes of this run.
+  const std::string token = "probe-of-" + std::to_string(getpid());
+  const auto start = std::chrono::steady_clock::now();
+  Outcome outcome = run(kMpirun + kProbe + " " + job + " " + token);
+  took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_NE(run("pgrep -f " + kProbe + ".*[" + token.substr(0, 1) + "]" + token.substr(1)).status,
+            0)
+      << "a process was left behind";
+  return outcome;
+}
+
+TEST(Launch_oneRankHangs, endsTheJobWith79WithinTheLimit) {
+  double took_s = 0.0;
+  const Outcome outcome = run_and_look_around("hang", took_s);
+  EXPECT_EQ(outcome.status, 79) << outcome.text;
+  EXPECT_NE(outcome.text.find("it waits for step 20"), std::string::npos) << outcome.text;
+  EXPECT_LT(took_s, 10.0);  // the limit is 1 s; the rest is the launcher's
+}
+
+/// The launcher itself ends the others then, and says so by the signal: 128 + 9.
+TEST(Launch_oneRankIsKilled, endsTheJobWithinTheLimit) {
+  double took_s = 0.0;
+  const Outcome outcome = run_and_look_around("killed", took_s);
+  EXPECT_EQ(outcome.status, 137) << outcome.text;
+  EXPECT_LT(took_s, 10.0);
 }
 
 }  // namespace
