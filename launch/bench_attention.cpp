@@ -21,6 +21,7 @@ using kernels::Ops;
 struct AttentionOptions {
   MachineOptions machine;
   std::int64_t hidden = 768;
+  float dropout = 0.0F;
   std::int64_t rows = 4096;  ///< tokens of a call, in as many windows as that makes, at least one
   std::vector<std::int64_t> tokens{128, 256, 512, 1024, 2048, 4096, 8192};
   std::vector<std::int64_t> head{32, 64, 128};
@@ -31,14 +32,22 @@ void add_case(std::int64_t tokens, std::int64_t head, const AttentionOptions& op
   const std::int64_t h = options.hidden, heads = h / head;
   const std::int64_t b = std::max<std::int64_t>(1, options.rows / tokens);
   const Tensor qkv = machine.activations({b, tokens, 3 * h}), out = machine.room({b, tokens, h});
-  const Tensor lse(core::DType::f32, {b, heads, tokens});
+  const Tensor lse = machine.room(core::DType::f32, {b, heads, tokens});
   const std::string part = fmt::format("T {}, D {}", tokens, head);
-  const kernels::AttendArgs forward{
-      .qkv = qkv, .heads = static_cast<std::int32_t>(heads), .out = out, .lse = lse};
+  const DeviceState state({.seed = 1}, machine.stream());
+  const kernels::Dropout dropout{.probability = options.dropout};
+  const kernels::AttendArgs forward{.qkv = qkv,
+                                    .heads = static_cast<std::int32_t>(heads),
+                                    .dropout = dropout,
+                                    .state = state.get(),
+                                    .out = out,
+                                    .lse = lse};
   report.add(machine.time(part + ", forward", forward, &Ops::attend), machine.roofs());
   const Tensor dout = machine.activations({b, tokens, h}), dqkv = machine.room({b, tokens, 3 * h});
   const kernels::AttendGradArgs gradient{.qkv = qkv,
                                          .heads = static_cast<std::int32_t>(heads),
+                                         .dropout = dropout,
+                                         .state = state.get(),
                                          .out = out,
                                          .lse = lse,
                                          .dout = dout,
@@ -55,6 +64,7 @@ int bench_attention(const AttentionOptions& options) {
   Machine machine(options.machine);
   BenchReport report = machine.report("attention");
   report.fact("hidden", options.hidden);
+  report.fact("dropout", options.dropout);
   for (const std::int64_t head : options.head) {
     for (const std::int64_t tokens : options.tokens) {
       add_case(tokens, head, options, machine, report);
@@ -83,6 +93,9 @@ void add_bench_attention(CLI::App& verb, Verb& chosen) {
   attention->add_option("--rows", options->rows, "Tokens of a call: as many windows as that makes")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  attention->add_option("--dropout", options->dropout, "Share of probabilities that are dropped")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.9));
   add_machine_options(*attention, options->machine);
   attention->callback(
       [options, &chosen] { chosen = [options](Session&) { return bench_attention(*options); }; });

@@ -62,21 +62,23 @@ void add_spread(const EmbeddingOptions& options, const Tables& tables, Spread sp
                 Machine& machine, BenchReport& report) {
   const std::int64_t h = tables.words.view().shape(1), t = options.tokens;
   const std::int64_t rows = options.batch * t;
-  const Tensor words = indices(rows, tables.words.view().shape(0), spread, 0);
-  const Tensor types = indices(rows, kTypes, spread, 1);
+  core::Stream& stream = machine.stream();
+  constexpr core::DType f32 = core::DType::f32;
+  const Tensor words = moved(indices(rows, tables.words.view().shape(0), spread, 0), stream);
+  const Tensor types = moved(indices(rows, kTypes, spread, 1), stream);
   const Tensor gamma = machine.numbers({h}), beta = machine.numbers({h});
   const Tensor out = machine.room({options.batch, t, h});
-  const Tensor mean(core::DType::f32, {rows}), rstd(core::DType::f32, {rows});
+  const Tensor mean = machine.room(f32, {rows}), rstd = machine.room(f32, {rows});
   const std::string part = spread == Spread::uniform ? "uniform rows" : "skewed rows";
   kernels::EmbedArgs forward{.gamma = gamma, .beta = beta, .out = out, .mean = mean, .rstd = rstd};
   forward.tables = {{{tables.words, words}, {tables.types, types}, {tables.positions, {}}, {}}};
   report.add(machine.time(part + ", forward", forward, &Ops::embed), machine.roofs());
 
   const Tensor dout = machine.activations({options.batch, t, h});
-  const Tensor dgamma(core::DType::f32, {h}), dbeta(core::DType::f32, {h});
-  const Tensor dwords(core::DType::f32, {tables.words.view().shape(0), h});
-  const Tensor dtypes(core::DType::f32, {kTypes, h});
-  const Tensor dpositions(core::DType::f32, {tables.positions.view().shape(0), h});
+  const Tensor dgamma = machine.room(f32, {h}), dbeta = machine.room(f32, {h});
+  const Tensor dwords = machine.room(f32, {tables.words.view().shape(0), h});
+  const Tensor dtypes = machine.room(f32, {kTypes, h});
+  const Tensor dpositions = machine.room(f32, {tables.positions.view().shape(0), h});
   kernels::EmbedGradArgs gradient{
       .tables = forward.tables, .gamma = gamma, .mean = mean, .rstd = rstd, .dout = dout};
   gradient.drows = {dwords.view(), dtypes.view(), dpositions.view(), {}};

@@ -40,15 +40,16 @@ constexpr float kWeight = 0.02F;
 
 void add_forward(const Product& p, Machine& machine, BenchReport& report) {
   const Tensor x = machine.activations({p.m, p.k});
-  const Tensor w = machine.numbers({p.n, p.k}, kWeight), b = machine.numbers({p.n}, kWeight);
-  const Tensor y = machine.room({p.m, p.n});
+  const Tensor w = machine.weights({p.n, p.k}, kWeight), b = machine.numbers({p.n}, kWeight);
+  const Tensor y = machine.room({p.m, machine.row_width(p.n)});
   const Tensor pre = p.after == Activation::none ? Tensor() : machine.room({p.m, p.n});
   const kernels::LinearArgs args{.x = x, .w = w, .b = b, .epilogue = p.after, .y = y, .pre = pre};
   report.add(machine.time(fmt::format("{}, forward", p.name), args, &Ops::linear), machine.roofs());
 }
 
 void add_input_gradient(const Product& p, Machine& machine, BenchReport& report) {
-  const Tensor dy = machine.activations({p.m, p.n}), w = machine.numbers({p.n, p.k}, kWeight);
+  const Tensor dy = machine.activations({p.m, machine.row_width(p.n)}),
+               w = machine.weights({p.n, p.k}, kWeight);
   const Tensor dx = machine.room({p.m, p.k});
   const Tensor pre = p.before == Activation::none ? Tensor() : machine.activations({p.m, p.k});
   const kernels::LinearGradInputArgs args{
@@ -59,10 +60,14 @@ void add_input_gradient(const Product& p, Machine& machine, BenchReport& report)
 }
 
 void add_weight_gradient(const Product& p, Machine& machine, BenchReport& report) {
-  const Tensor dy = machine.activations({p.m, p.n}), x = machine.activations({p.m, p.k});
-  const Tensor dw(core::DType::f32, {p.n, p.k}), db(core::DType::f32, {p.n});
+  const Tensor dy = machine.activations({p.m, machine.row_width(p.n)}),
+               x = machine.activations({p.m, p.k});
+  const Tensor dw = machine.room(core::DType::f32, {p.n, p.k});
+  const Tensor db = machine.room(core::DType::f32, {p.n});
+  // Where it costs a pass over memory, models keep what the activation gave instead.
+  const Activation before = machine.ops().activates_operands() ? p.before : Activation::none;
   const kernels::LinearGradWeightArgs args{
-      .dy = dy, .x = x, .activation = p.before, .dw = dw, .db = db};
+      .dy = dy, .x = x, .activation = before, .dw = dw, .db = db};
   report.add(
       machine.time(fmt::format("{}, gradient of weight", p.name), args, &Ops::linear_grad_weight),
       machine.roofs());

@@ -3,49 +3,29 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <cstring>
 
-#include "core/bf16.hpp"
-#include "core/philox.hpp"
+#include "bench_roofs_gpu.hpp"
+#include "core/error.hpp"
 #include "dist/communicator.hpp"
 
 namespace epi::launch {
 namespace {
 
-// So many numbers are drawn, then repeated: more than a core's caches tell apart, and quick.
-constexpr std::int64_t kDrawn = 1 << 16;
-
-/// About normal: the sum of four uniform numbers, centred, with deviation 1.
-float draw(std::uint32_t tensor, std::int64_t i) {
-  const core::PhiloxBlock words =
-      core::philox(1, core::RandomUse::test, {static_cast<std::uint32_t>(i), tensor, 0, 1});
-  float sum = -2.0F;
-  for (const std::uint32_t word : words) sum += core::uniform_float(word);
-  return sum * std::sqrt(3.0F);
-}
-
-void fill(const core::View& view, std::uint32_t tensor, float scale) {
-  const std::int64_t drawn = std::min(kDrawn, view.size());
-  for (std::int64_t i = 0; i < drawn; ++i) {
-    const float number = scale * draw(tensor, i);
-    if (view.dtype() == core::DType::bf16) {
-      view.as<core::BFloat16>()[i] = core::to_bf16(number);
-    } else {
-      view.as<float>()[i] = number;
-    }
-  }
-  const std::size_t chunk = static_cast<std::size_t>(drawn) * core::size_of(view.dtype());
-  for (std::size_t at = chunk; at < view.bytes(); at += chunk) {
-    std::memcpy(view.raw() + at, view.raw(), std::min(chunk, view.bytes() - at));
-  }
+/// N of "cuda:N", 0 of "cuda"; -1 of anything else.
+int cuda_index(const std::string& device) {
+  if (device == "cuda") return 0;
+  if (!device.starts_with("cuda:")) return -1;
+  int index = -1;
+  const char* const end = device.data() + device.size();
+  const auto [at, error] = std::from_chars(device.data() + 5, end, index);
+  return error == std::errc() && at == end ? index : -1;
 }
 
 }  // namespace
 
 void add_machine_options(CLI::App& verb, MachineOptions& options) {
+  add_device_option(verb, options.device);
   add_precision_option(verb, options.precision);
   verb.add_option("--threads", options.threads, "0: as many as this process may use")
       ->capture_default_str()
@@ -53,7 +33,24 @@ void add_machine_options(CLI::App& verb, MachineOptions& options) {
   verb.add_option("--seconds", options.seconds, "Repeat each call for so long")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  verb.add_flag("--json", options.json, "Print JSON");
+  add_json_option(verb, options.json);
+}
+
+void add_device_option(CLI::App& verb, std::string& device) {
+  verb.add_option("--device", device, "auto (a GPU where there is one), cpu, cuda or cuda:N")
+      ->capture_default_str();
+}
+
+void add_json_option(CLI::App& verb, JsonOutput& json) {
+  verb.add_option_function<std::vector<std::string>>(
+          "--json",
+          [&json](const std::vector<std::string>& values) {
+            json.wanted = true;
+            if (!values.empty()) json.file = values.front();
+          },
+          "Print JSON; with FILE: write it there and print the table")
+      ->expected(0, 1)
+      ->option_text("[FILE]");
 }
 
 void add_precision_option(CLI::App& verb, std::string& precision) {
@@ -70,7 +67,21 @@ train::PrecisionChoice precision_of(const std::string& precision, const kernels:
   return train::choose_precision(wished, ops, *dist::make_solo());
 }
 
+std::unique_ptr<kernels::Ops> make_ops(const std::string& device, int threads) {
+  const bool gpu = device == "auto" && core::cuda_device_count() > 0;
+  if (device == "cpu" || (device == "auto" && !gpu)) return kernels::make_cpu_ops(threads);
+  const int index = gpu ? 0 : cuda_index(device);
+  if (index >= 0) return kernels::make_cuda_ops({.device = index});
+  throw core::UsageError("--device " + device + ": expected auto, cpu, cuda or cuda:N");
+}
+
+std::unique_ptr<RoofSource> make_roofs(kernels::Ops& ops, core::Stream& stream) {
+  if (ops.device() == core::kCpu) return make_cpu_roofs(threads_of(ops));
+  return make_ops_roofs(ops, stream, core::cuda_properties(ops.device().index).name);
+}
+
 int threads_of(const kernels::Ops& ops) {
+  if (ops.device() != core::kCpu) return 1;
   const std::string text = ops.description();
   const std::size_t digits = text.find_last_of("0123456789");
   if (digits == std::string::npos) return 1;
@@ -87,25 +98,31 @@ double peak_memory_mib() {
 }
 
 Machine::Machine(const MachineOptions& options)
-    : ops_(kernels::make_cpu_ops(options.threads)),
+    : ops_(make_ops(options.device, options.threads)),
+      stream_(ops_->device()),
       precision_(precision_of(options.precision, *ops_)),
       seconds_(options.seconds),
-      roofs_(threads_of(*ops_)) {}
+      roofs_(make_roofs(*ops_, stream_)) {}
 
 core::Tensor Machine::activations(std::initializer_list<std::int64_t> shape, float scale) {
-  core::Tensor tensor(precision_.activations, shape);
-  fill(tensor, tensors_++, scale);
-  return tensor;
+  return random_tensor(precision_.activations, shape, tensors_++, scale, stream_);
 }
 
 core::Tensor Machine::numbers(std::initializer_list<std::int64_t> shape, float scale) {
-  core::Tensor tensor(core::DType::f32, shape);
-  fill(tensor, tensors_++, scale);
-  return tensor;
+  return random_tensor(core::DType::f32, shape, tensors_++, scale, stream_);
+}
+
+core::Tensor Machine::weights(std::initializer_list<std::int64_t> shape, float scale) {
+  return random_tensor(ops_->weights_type(precision_.activations), shape, tensors_++, scale,
+                       stream_);
 }
 
 core::Tensor Machine::room(std::initializer_list<std::int64_t> shape) const {
-  return {precision_.activations, shape};
+  return room(precision_.activations, shape);
+}
+
+core::Tensor Machine::room(core::DType type, std::initializer_list<std::int64_t> shape) const {
+  return {type, shape, ops_->device()};
 }
 
 BenchReport Machine::report(const std::string& bench) const {

@@ -36,19 +36,22 @@ int bench_optimizer(const OptimizerOptions& options) {
   report.fact("parameters", table.num_parameters());
   const Tensor parameters = machine.numbers({size}, 0.02F),
                gradients = machine.numbers({size}, 1e-3F);
-  const Tensor moment1(core::DType::f32, {size}), moment2(core::DType::f32, {size});
+  const Tensor moment1 = machine.room(core::DType::f32, {size});
+  const Tensor moment2 = machine.room(core::DType::f32, {size});
+  // The rounded copy that products read, on devices that do not round on their way.
+  const bool copies = machine.ops().weights_type(core::DType::bf16) == core::DType::bf16;
+  const Tensor weights = copies ? machine.room(core::DType::bf16, {size}) : Tensor();
   const std::vector<kernels::ParameterSlice> slices = table.slices();
-  kernels::StepState state;
-  state.learning_rate = 1e-4F;
-  state.max_gradient_norm = 1.0F;
-  const kernels::SumSquaresArgs norm{gradients, core::View(&state.gradient_sum_squares, {1})};
+  const DeviceState state({.learning_rate = 1e-4F, .max_gradient_norm = 1.0F}, machine.stream());
+  const kernels::SumSquaresArgs norm{gradients, state.sum_squares()};
   report.add(machine.time("gradient norm", norm, &Ops::sum_squares), machine.roofs());
   const kernels::UpdateArgs update{.slices = slices,
                                    .parameters = parameters,
                                    .gradients = gradients,
                                    .moment1 = moment1,
                                    .moment2 = moment2,
-                                   .state = &state};
+                                   .weights = weights,
+                                   .state = state.get()};
   report.add(machine.time("clip and AdamW", update, &Ops::update), machine.roofs());
   report.print(machine.roofs(), options.machine.json);
   return kDone;

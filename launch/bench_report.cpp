@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "bench_machine.hpp"
+#include "core/files.hpp"
 #include "core/version.hpp"
 
 namespace epi::launch {
@@ -41,10 +42,18 @@ nlohmann::ordered_json json_of(const Judged& judged, const kernels::OpCost& cost
           {"share", judged.share}};
 }
 
+void put_out(const JsonOutput& wish, const nlohmann::ordered_json& json, const std::string& table) {
+  const std::string text = json.dump(2) + "\n";
+  if (!wish.file.empty()) core::write_durably(wish.file, text);
+  std::fputs(wish.wanted && wish.file.empty() ? text.c_str() : table.c_str(), stdout);
+}
+
 nlohmann::ordered_json json_of(Roofs& roofs) {
   const kernels::cpu::MemoryRates& memory = roofs.main_memory();
   return {{"fp32_gflop_per_s", 1e-9 * roofs.peak(core::DType::f32)},
           {"bf16_gflop_per_s", 1e-9 * roofs.peak(core::DType::bf16)},
+          {"bf16_nominal_gflop_per_s", 1e-9 * roofs.nominal_peak(core::DType::bf16)},
+          {"nominal_is_the_makers", roofs.nominal_known(core::DType::bf16)},
           {"read_gb_per_s", 1e-9 * memory.read},
           {"copy_gb_per_s", 1e-9 * memory.copy},
           {"triad_gb_per_s", 1e-9 * memory.triad},
@@ -72,11 +81,10 @@ void BenchReport::add(const BenchRow& row, Roofs& roofs) {
   lines_.push_back({row, roofs.judge(row.cost, row.times.best_s)});
 }
 
-void BenchReport::print(Roofs& roofs, bool json) {
+void BenchReport::print(Roofs& roofs, const JsonOutput& json) {
   roofs.measure_again();
   for (Line& line : lines_) line.judged = roofs.judge(line.row.cost, line.row.times.best_s);
-  const std::string text = json ? as_json(roofs).dump(2) + "\n" : as_table(roofs);
-  std::fputs(text.c_str(), stdout);
+  put_out(json, as_json(roofs), as_table(roofs));
 }
 
 nlohmann::ordered_json BenchReport::as_json(Roofs& roofs) const {

@@ -26,6 +26,15 @@ struct BenchRow {
   RepeatedTimes times;
 };
 
+/// What --json asks for.
+struct JsonOutput {
+  bool wanted = false;
+  std::string file;  ///< "": to stdout, in place of the table
+};
+
+/// Prints `json` or `table`, or writes the one and prints the other. IoError.
+void put_out(const JsonOutput& wish, const nlohmann::ordered_json& json, const std::string& table);
+
 class BenchReport {
  public:
   /// `facts` about the run come first, in their order.
@@ -35,8 +44,8 @@ class BenchReport {
   void fact(const std::string& name, nlohmann::ordered_json value);
   /// One more line of the table; `roofs` are measured again, and judge all lines in the end.
   void add(const BenchRow& row, Roofs& roofs);
-  /// The table or JSON to stdout, with the roofs, measured once more.
-  void print(Roofs& roofs, bool json);
+  /// The table or JSON, with the roofs, measured once more. IoError.
+  void print(Roofs& roofs, const JsonOutput& json);
 
  private:
   struct Line {

@@ -8,6 +8,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <string>
 
 #include "kernels/cpu/peak.hpp"
 #include "kernels/op_cost.hpp"
@@ -22,19 +24,54 @@ struct Judged {
   double share = 0.0;     ///< value / roof: least possible time over measured time
 };
 
+/// FLOP/s by the type of what is multiplied; 0 where the device has no instructions for it.
+struct Peaks {
+  double fp32 = 0.0, bf16 = 0.0;
+  /// Of activations of this type.
+  [[nodiscard]] double of(core::DType type) const {
+    return type == core::DType::bf16 ? bf16 : fp32;
+  }
+};
+
+/// What a device can do, measured: twins for the CPU (here) and for GPUs (bench_roofs_gpu.hpp).
+class RoofSource {
+ public:
+  RoofSource() = default;
+  RoofSource(const RoofSource&) = delete;
+  RoofSource& operator=(const RoofSource&) = delete;
+  virtual ~RoofSource() = default;
+
+  /// Arithmetic, measured now.
+  [[nodiscard]] virtual Peaks measure_peaks() = 0;
+  /// Memory over a working set of `bytes` in total.
+  [[nodiscard]] virtual kernels::cpu::MemoryRates measure_memory(std::size_t bytes) = 0;
+  /// The largest working set worth measuring, as a power of two: beyond all caches.
+  [[nodiscard]] virtual int largest_log() const = 0;
+  /// The maker's figures, for shares that others state too; 0 where none is known.
+  [[nodiscard]] virtual Peaks nominal() const = 0;
+};
+
+/// Fused multiply-adds, or dot products of bf16 pairs, from registers of `threads` threads.
+[[nodiscard]] std::unique_ptr<RoofSource> make_cpu_roofs(int threads);
+
 class Roofs {
  public:
-  /// Measures arithmetic on as many threads, about 0.2 s; memory when it is first asked for.
-  explicit Roofs(int threads);
+  /// Measures arithmetic, about 0.2 s; memory when it is first asked for.
+  explicit Roofs(std::unique_ptr<RoofSource> source);
 
   /// Measures arithmetic again and keeps the larger value, so that a neighbour's burst at one
   /// moment does not lower the roof.
   void measure_again();
   /// FLOP/s for activations of this type; 0 for bf16 where there are no such instructions.
-  [[nodiscard]] double peak(core::DType type) const;
-  /// Rates over `bytes` in total, rounded down to a power of two between 64 KiB and 256 MiB.
+  [[nodiscard]] double peak(core::DType type) const { return peaks_.of(type); }
+  /// FLOP/s by the maker's data sheet, against which "model FLOPs utilisation" is stated; what was
+  /// measured where no sheet is known.
+  [[nodiscard]] double nominal_peak(core::DType type) const;
+  /// Whether nominal_peak is the maker's.
+  [[nodiscard]] bool nominal_known(core::DType type) const;
+  /// Rates over `bytes` in total, rounded down to a power of two from 64 KiB to the largest.
   [[nodiscard]] const kernels::cpu::MemoryRates& memory(double bytes);
-  /// Rates over 256 MiB: beyond the caches.
+  /// Rates over the largest working set: beyond the caches.
   [[nodiscard]] const kernels::cpu::MemoryRates& main_memory();
   /// A call of this cost that took so long.
   [[nodiscard]] Judged judge(const kernels::OpCost& cost, double seconds);
@@ -43,8 +80,8 @@ class Roofs {
   /// Bytes per second: the largest rate of a kind of traffic that is no harder than this one's.
   [[nodiscard]] double memory_roof(const kernels::OpCost& cost);
 
-  int threads_;
-  double fp32_ = 0.0, bf16_ = 0.0;
+  std::unique_ptr<RoofSource> source_;
+  Peaks peaks_;
   std::map<int, kernels::cpu::MemoryRates> memory_;  ///< by the logarithm of the size
 };
 

@@ -226,7 +226,7 @@ BenchResult bench_step(const BenchOptions& options, const core::Log& log) {
   Bench bench(options);
   BenchResult result;
   result.threads = threads_of(bench.ops());
-  result.roofs = std::make_shared<Roofs>(result.threads);
+  result.roofs = std::make_shared<Roofs>(make_cpu_roofs(result.threads));
   log.info("{}", bench.precision().line);
   log.info("synthetic windows, {} in {} on {}; one step to warm up, {} timed", options.model,
            bench.precision().name, bench.ops().description(), options.steps);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bench_report.hpp"
 #include "bench_roofs.hpp"
 #include "core/log.hpp"
 #include "kernels/profile.hpp"
@@ -30,7 +31,7 @@ struct BenchOptions {
   std::int64_t steps = 5;     ///< timed; one more warms up
   int threads = 0;            ///< 0: the affinity mask, capped by OMP_NUM_THREADS
   bool profile = false;       ///< times each op
-  bool json = false;
+  JsonOutput json;
 };
 
 /// A part of the step and its ops, which are empty unless BenchOptions::profile.

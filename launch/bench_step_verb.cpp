@@ -68,7 +68,7 @@ nlohmann::ordered_json ops_json(const BenchResult& r) {
   return rows;
 }
 
-void print_json(const BenchOptions& options, const BenchResult& r) {
+nlohmann::ordered_json as_json(const BenchOptions& options, const BenchResult& r) {
   nlohmann::ordered_json json = {
       {"program", core::version_text()},
       {"bench", "step"},
@@ -102,7 +102,7 @@ void print_json(const BenchOptions& options, const BenchResult& r) {
       {"roofs", json_of(*r.roofs)},
   };
   if (options.profile) json["profile"] = ops_json(r);
-  std::printf("%s\n", json.dump(2).c_str());
+  return json;
 }
 
 /// As long as the time, of which '#' is what the roof asks for and '-' what could be saved.
@@ -169,7 +169,7 @@ std::string phases_text(const BenchResult& r) {
   return text;
 }
 
-void print_table(const BenchOptions& options, const BenchResult& r) {
+std::string as_table(const BenchOptions& options, const BenchResult& r) {
   std::string text = fmt::format(
       "{} (synthetic input), {}{}{}, {} x {} tokens, {:.1f} M parameters, {}\n"
       "{:.1f} tokens/s, {:.1f} GFLOP/s = {:.1f} % of the {:.1f} GFLOP/s measured here\n"
@@ -182,16 +182,12 @@ void print_table(const BenchOptions& options, const BenchResult& r) {
   text += options.profile ? profile_text(r) : phases_text(r);
   text += fmt::format("peak memory {:.0f} MiB, of which activations {:.0f} MiB\n",
                       r.peak_memory_mib, r.activation_mib);
-  std::fputs(text.c_str(), stdout);
+  return text;
 }
 
 int bench(const BenchOptions& options, Session& session) {
   const BenchResult result = bench_step(options, session.log());
-  if (options.json) {
-    print_json(options, result);
-  } else {
-    print_table(options, result);
-  }
+  put_out(options.json, as_json(options, result), as_table(options, result));
   return kDone;
 }
 
@@ -223,7 +219,7 @@ void add_bench_step(CLI::App& verb, Verb& chosen) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   step->add_flag("--profile", options->profile, "Time each op, beside its roof");
-  step->add_flag("--json", options->json, "Print JSON");
+  add_json_option(*step, options->json);
   step->callback([options, &chosen] {
     chosen = [options](Session& session) { return bench(*options, session); };
   });

@@ -14,8 +14,12 @@ void add_bench_gemm(CLI::App& verb, Verb& chosen);
 void add_bench_attention(CLI::App& verb, Verb& chosen);
 /// embed and embed_grad, on rows drawn evenly and unevenly.
 void add_bench_embedding(CLI::App& verb, Verb& chosen);
+/// Memory, and the ops that only move it.
+void add_bench_memory(CLI::App& verb, Verb& chosen);
 /// sum_squares and update over the flat parameter block.
 void add_bench_optimizer(CLI::App& verb, Verb& chosen);
+/// The sum of gradients over ranks that are threads of this process, and by NCCL.
+void add_bench_allreduce(CLI::App& verb, Verb& chosen);
 /// The sum of gradients over ranks, under mpirun.
 void add_bench_exchange(CLI::App& verb, Verb& chosen);
 /// The making of a store.

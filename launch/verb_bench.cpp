@@ -12,7 +12,9 @@ void add_bench(CLI::App& app, Verb& chosen) {
   add_bench_gemm(*verb, chosen);
   add_bench_attention(*verb, chosen);
   add_bench_embedding(*verb, chosen);
+  add_bench_memory(*verb, chosen);
   add_bench_optimizer(*verb, chosen);
+  add_bench_allreduce(*verb, chosen);
   add_bench_exchange(*verb, chosen);
   add_bench_prepare(*verb, chosen);
 }
