@@ -1,6 +1,6 @@
-// Collectives of device memory: threads that share one emulated CUDA device, which is how several
-// ranks train on one card. Work of these devices is done at once; what a real one would refuse in a
-// recorded graph is an error here.
+// Collectives of device memory: threads that share one CUDA device, which is how several ranks
+// train on one card. The device is emulated in one program (work is done at once; what a real one
+// would refuse in a recorded graph is an error) and real in another.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -13,7 +13,6 @@
 #include "dist/communicator.hpp"
 #include "dist/gradient_buckets.hpp"
 #include "dist/staging.hpp"
-#include "simt/emulated_device.hpp"
 
 namespace epi::dist {
 namespace {
