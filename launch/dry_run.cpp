@@ -103,8 +103,9 @@ std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
     model.num_states = run->corpus.num_states;
     model.check();
     core::Stream stream(ops->device());
+    const train::DeviceCorpus corpus(run->corpus, ops->device());
     memory = train::plan_memory(
-        {config, model, run->corpus, *run->order, *ops, world, stream, execution},
+        {config, model, corpus, *run->order, *ops, world, stream, execution},
         bytes_of(run->store.manifest()));
   });
   const std::int64_t samples = run->order->epoch_size();

@@ -11,6 +11,7 @@
 #include "core/digest.hpp"
 #include "core/files.hpp"
 #include "core/version.hpp"
+#include "dist/staging.hpp"
 #include "train/output_file.hpp"
 #include "train/safetensors.hpp"
 #include "train/strict_json.hpp"
@@ -86,7 +87,7 @@ Json file_entry(const OutputFile& file) {
 }
 
 Json write_model(const fs::path& path, const model::ParameterTable& table,
-                 const core::View& parameters) {
+                 const core::ConstView& parameters) {
   std::vector<NamedTensor> tensors;
   for (const model::Parameter& p : table.parameters()) {
     tensors.push_back({p.name, p.shape, parameters.slice(p.offset, p.size)});
@@ -98,13 +99,13 @@ Json write_model(const fs::path& path, const model::ParameterTable& table,
   return file_entry(file);
 }
 
-Json write_optimizer(const fs::path& path, const TrainingBlocks& blocks) {
+Json write_optimizer(const fs::path& path, const TrainingBlocks& blocks, dist::Staging& host) {
   OptimizerHeader header;
   header.elements = static_cast<std::uint64_t>(blocks.moment1.size());
   OutputFile file(path);
   file.append(std::as_bytes(std::span(&header, 1)));
-  for (const core::View& block : {blocks.moment1, blocks.moment2}) {
-    file.append({block.raw(), block.bytes()});
+  for (const core::ConstView block : {blocks.moment1, blocks.moment2}) {
+    file.append({host.load(block).raw(), block.bytes()});
   }
   file.finish();
   return file_entry(file);
@@ -222,7 +223,7 @@ void check_file(const fs::path& path, const Json& entry) {
   }
 }
 
-void read_optimizer(const fs::path& path, const TrainingBlocks& blocks) {
+void read_optimizer(const fs::path& path, const TrainingBlocks& blocks, dist::Staging& host) {
   std::ifstream in(path, std::ios::binary);
   OptimizerHeader expected;
   expected.elements = static_cast<std::uint64_t>(blocks.moment1.size());
@@ -233,10 +234,11 @@ void read_optimizer(const fs::path& path, const TrainingBlocks& blocks) {
         fmt::format("{}: not the moments of {} parameters", path.string(), expected.elements));
   }
   for (const core::View& block : {blocks.moment1, blocks.moment2}) {
-    if (!in.read(reinterpret_cast<char*>(block.raw()),
+    if (!in.read(reinterpret_cast<char*>(host.reserve(block).raw()),
                  static_cast<std::streamsize>(block.bytes()))) {
       throw FormatError(path.string() + ": shorter than its header says");
     }
+    host.store(block);
   }
 }
 
@@ -248,8 +250,10 @@ bool is_damage(const core::Error& error) {
 void write_files(const fs::path& folder, const CheckpointNote& note,
                  const model::ParameterTable& table, const TrainingBlocks& blocks) {
   Json manifest = manifest_of(note, table);
-  manifest["files"] = {{kModelFile, write_model(folder / kModelFile, table, blocks.parameters)},
-                       {kOptimizerFile, write_optimizer(folder / kOptimizerFile, blocks)}};
+  dist::Staging host;
+  const core::ConstView parameters = host.load(core::ConstView(blocks.parameters));
+  manifest["files"][kModelFile] = write_model(folder / kModelFile, table, parameters);
+  manifest["files"][kOptimizerFile] = write_optimizer(folder / kOptimizerFile, blocks, host);
   if (!note.store_manifest.empty()) {
     manifest["files"][kStoreFile] = write_store(folder / kStoreFile, note.store_manifest);
   }
@@ -327,15 +331,19 @@ void read_parameters(const Checkpoint& checkpoint, const model::ParameterTable& 
                                   (checkpoint.path / kModelFile).string(), file.entries().size(),
                                   table.parameters().size()));
   }
+  dist::Staging staging;
+  const core::View host = staging.load(parameters);  // with the zeros between tensors
   for (const model::Parameter& p : table.parameters()) {
-    file.read(p.name, p.shape, parameters.slice(p.offset, p.size));
+    file.read(p.name, p.shape, host.slice(p.offset, p.size));
   }
+  staging.store(parameters);
 }
 
 void read_blocks(const Checkpoint& checkpoint, const model::ParameterTable& table,
                  const TrainingBlocks& blocks) {
   read_parameters(checkpoint, table, blocks.parameters);
-  read_optimizer(checkpoint.path / kOptimizerFile, blocks);
+  dist::Staging host;
+  read_optimizer(checkpoint.path / kOptimizerFile, blocks, host);
 }
 
 void prune_checkpoints(const fs::path& checkpoints, std::int64_t newest, std::int64_t keep) {

@@ -39,7 +39,8 @@ struct CheckpointNote {
 /// The file of a checkpoint that holds CheckpointNote::store_manifest; early ones lack it.
 inline constexpr const char* kStoreFile = "store.json";
 
-/// The flat blocks of a run, f32 host memory, laid out by `table`.
+/// The flat blocks of a run, f32, laid out by `table`, on any device: those of a GPU are read and
+/// written through host memory of one block's size. Work queued on them must be done.
 struct TrainingBlocks {
   core::View parameters, moment1, moment2;
 };

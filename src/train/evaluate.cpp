@@ -17,6 +17,7 @@
 #include "train/threads.hpp"
 #include "train/training_step.hpp"
 #include "train/validation.hpp"
+#include "train/weights.hpp"
 
 namespace epi::train {
 namespace {
@@ -77,9 +78,10 @@ class Evaluation {
   int threads_ = 1;  // of this rank
   std::unique_ptr<kernels::Ops> ops_;
   PrecisionChoice precision_;
-  core::Stream stream_{core::kCpu};
+  std::optional<core::Stream> stream_;
+  std::optional<DeviceCorpus> device_corpus_;
   std::unique_ptr<model::MaskedModel> model_;
-  core::Tensor parameters_;
+  std::optional<Weights> weights_;
   std::unique_ptr<DnaBaselines> dna_;
   std::unique_ptr<StateBaselines> states_;
 };
@@ -148,8 +150,13 @@ void Evaluation::load_model() {
   model_ =
       std::make_unique<model::MaskedModel>(model, batch_shape(config_, corpus_.bin_bp), *ops_,
                                            model::Execution{.activations = precision_.activations});
-  parameters_ = core::Tensor(core::DType::f32, {model_->table().block_size()});
-  read_parameters(*checkpoint_, model_->table(), parameters_);
+  stream_.emplace(ops_->device());
+  device_corpus_.emplace(corpus_, ops_->device());
+  const std::int64_t size = model_->table().block_size();
+  weights_.emplace(size, precision_.activations, *ops_);
+  const core::Tensor host(core::DType::f32, {size});
+  read_parameters(*checkpoint_, model_->table(), host);
+  weights_->load(host, *stream_);
 }
 
 void Evaluation::fit_dna() {
@@ -168,12 +175,15 @@ void Evaluation::fit_dna() {
   dna_->fit(world_);
 }
 
-// The table is fitted on hidden bins of training windows, hidden the way that scored ones are.
+// The table is fitted on hidden bins of training windows, hidden the way that scored ones are. The
+// host counts them, so it assembles them as well: the same bits as any device's.
 void Evaluation::fit_states() {
   states_ = std::make_unique<StateBaselines>(corpus_.num_states);
   const model::BatchShape& shape = model_->shape();
   if (shape.state_slots > 0) {
     const data::EvaluationOrder order(windows(data::Split::train), train_cells_, kFitSamples);
+    const auto ops = kernels::make_cpu_ops(threads_);
+    core::Stream stream(core::kCpu);
     model::Batch batch(shape, core::kCpu);
     kernels::StepState step{.seed = kFitSeed};
     std::vector<core::SampleRef> samples(static_cast<std::size_t>(shape.batch));
@@ -189,7 +199,7 @@ void Evaluation::fit_states() {
       args.masks = evaluation_masks(config_.masks);
       args.state = &step;
       args.counts = core::View(counts.data(), {kernels::kNumCounts});
-      ops_->assemble(args, stream_);
+      ops->assemble(args, stream);
       count_hidden_bins(batch, shape.batch);
     }
   }
@@ -230,12 +240,13 @@ void Evaluation::score(data::Split regions, data::Split cells, EvaluationReport&
                           population);
   Validator validator({.tokens = config_.tokens,
                        .masks = config_.masks,
-                       .corpus = corpus_,
+                       .corpus = *device_corpus_,
                        .ops = *ops_,
                        .model = *model_,
                        .world = world_,
-                       .stream = stream_});
-  (void)validator.run(order, parameters_, [&](const ScoredBatch& batch) { scorer.add(batch); });
+                       .stream = *stream_});
+  (void)validator.run(order, weights_->blocks(),
+                      [&](const ScoredBatch& batch) { scorer.add(batch); });
   sum_over_ranks(population, world_);
   report.populations.push_back(std::move(population));
 }

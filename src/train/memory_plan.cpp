@@ -2,8 +2,9 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <fstream>
+
+#include "train/warm_up.hpp"
 
 namespace epi::train {
 namespace {
@@ -15,27 +16,6 @@ std::size_t resident_bytes() {
   std::size_t resident = 0;
   in >> size >> resident;
   return in ? resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) : 0;
-}
-
-/// One micro-batch of [PAD] without targets through one layer, so that the back end compiles its
-/// products and takes its scratch. Its tensors are gone when this returns.
-void warm_up(const StepSetup& setup) {
-  model::ModelConfig config = setup.model;
-  config.layers = 1;
-  const model::BatchShape shape = batch_shape(setup.config, setup.corpus.bin_bp);
-  model::MaskedModel model(config, shape, setup.ops, setup.execution);
-  const model::Batch batch(shape, setup.ops.device());
-  const std::int64_t size = model.table().block_size();
-  const core::Tensor parameters(core::DType::f32, {size}, setup.ops.device());
-  const core::Tensor gradients(core::DType::f32, {size}, setup.ops.device());
-  const kernels::StepState state;
-  std::array<double, 6> totals{};
-  model::LossOutputs losses;
-  if (shape.dna_slots > 0) losses.dna_totals = core::View(totals.data(), {3});
-  if (shape.state_slots > 0) losses.state_totals = core::View(totals.data() + 3, {3});
-  model.forward(batch, parameters, &state, /*training=*/true, losses, {}, setup.stream);
-  model.backward(batch, parameters, &state, gradients, {}, setup.stream);
-  setup.stream.synchronize();
 }
 
 }  // namespace

@@ -16,10 +16,10 @@ double mebibytes(std::int64_t bytes) {
 
 }  // namespace
 
-void StatusLine::add(const StepReport& report, double seconds) {
+void StatusLine::add(const StepReport& report) {
   dna_ += report.dna;
   state_ += report.state;
-  seconds_ += seconds;
+  seconds_ += report.seconds;
   const bool last = report.step == config_.train.steps;
   if (report.step % config_.log_every != 0 && !last) return;
   const double steps = static_cast<double>(report.step - last_step_);

@@ -19,8 +19,8 @@ class StatusLine {
   /// `log` and `config` must outlive it; `first_step` is the one resumed from.
   StatusLine(const core::Log& log, const RunConfig& config, std::int64_t first_step)
       : log_(log), config_(config), last_step_(first_step) {}
-  /// Adds a step that took `seconds`, and logs when a line is due.
-  void add(const StepReport& report, double seconds);
+  /// Adds a step, and logs when a line is due.
+  void add(const StepReport& report);
 
  private:
   const core::Log& log_;

@@ -48,8 +48,10 @@ class Run {
   void open_metrics();
   void announce();
   void loop();
-  void after_step(const StepReport& report, double seconds);
-  void record(const StepReport& report, double seconds);
+  void take(const std::optional<StepReport>& report);
+  [[nodiscard]] bool boundary() const;
+  void at_boundary();
+  void record(const StepReport& report);
   void give_up_if_poisoned(const StepReport& report);
   void evaluate();
   void checkpoint();
@@ -80,6 +82,7 @@ class Run {
   std::unique_ptr<kernels::Ops> ops_;
   PrecisionChoice precision_;
   std::optional<core::Stream> stream_;
+  std::optional<DeviceCorpus> corpus_;
   std::optional<TrainingStep> step_;
   std::optional<Validator> validator_;
   std::optional<Checkpoint> newest_;  // of the writer: what to resume from
@@ -88,6 +91,8 @@ class Run {
   std::int64_t evaluated_at_ = -1, saved_at_ = -1;
   int skipped_in_row_ = 0;
   bool checkpoint_due_ = false;
+  bool stopping_ = false;  // some rank wishes to stop
+  bool skipped_ = false;   // the last step that was reported
   RunResult result_;
 };
 
@@ -119,17 +124,18 @@ void Run::build() {
   model_.num_states = data_->corpus.num_states;
   model_.check();
   stream_.emplace(ops_->device());
+  corpus_.emplace(data_->corpus, ops_->device());
   step_.emplace(StepSetup{config_,
                           model_,
-                          data_->corpus,
+                          *corpus_,
                           *data_->order,
                           *ops_,
                           world_,
                           *stream_,
                           {precision_.activations, config_.train.recompute}});
   if (!data_->valid) return;
-  validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, data_->corpus, *ops_,
-                                    step_->model(), world_, *stream_});
+  validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, *corpus_, *ops_, step_->model(),
+                                    world_, *stream_});
 }
 
 // Every rank updates its own copy of the parameters: on unlike instruction sets the copies' last
@@ -258,32 +264,46 @@ void Run::announce() {
          {"config", config_.resolved}});
 }
 
+// The host may be a step ahead of its device: what it knows of is what was reported.
 void Run::loop() {
   status_.emplace(log_, config_, step());
-  while (step() < config_.train.steps && !result_.stopped) {
-    const auto start = Timings::Clock::now();
-    const StepReport report = step_->run(stop_.requested());
-    const std::chrono::duration<double> seconds = Timings::Clock::now() - start;
-    after_step(report, seconds.count());
+  while (step_->begun() < config_.train.steps && !result_.stopped) {
+    take(step_->run(stop_.requested()));
+    if (!boundary()) continue;
+    take(step_->drain());
+    at_boundary();
   }
 }
 
-void Run::after_step(const StepReport& report, double seconds) {
+void Run::take(const std::optional<StepReport>& report) {
+  if (!report) return;
+  step_->timings().measure(Part::report, [&] { record(*report); });
+  give_up_if_poisoned(*report);
+  stopping_ |= report->stop;
+  skipped_ = report->skipped;
+}
+
+// Where the run does something else than steps; the same steps on all ranks.
+bool Run::boundary() const {
   const auto every = [&](std::int64_t cadence) {
-    return cadence > 0 && report.step % cadence == 0;
+    return cadence > 0 && step_->begun() % cadence == 0;
   };
-  const bool last = report.step == config_.train.steps;
-  step_->timings().measure(Part::report, [&] { record(report, seconds); });
-  give_up_if_poisoned(report);
-  result_.stopped = report.stop && !last;
+  return stopping_ || checkpoint_due_ || every(config_.checkpoint_every) ||
+         every(config_.evaluate_every) || step_->begun() == config_.train.steps;
+}
+
+void Run::at_boundary() {
+  const auto every = [&](std::int64_t cadence) { return cadence > 0 && step() % cadence == 0; };
+  const bool last = step() == config_.train.steps;
+  result_.stopped = stopping_ && !last;
   checkpoint_due_ |= every(config_.checkpoint_every) || last || result_.stopped;
   // After a skipped step, rather wait for one that is applied - unless there will be none.
-  if (checkpoint_due_ && (!report.skipped || last || result_.stopped)) checkpoint();
+  if (checkpoint_due_ && (!skipped_ || last || result_.stopped)) checkpoint();
   // Saved first: a long evaluation must not cost the steps before it, nor the time left to stop.
   if ((every(config_.evaluate_every) || last) && !result_.stopped) evaluate();
 }
 
-void Run::record(const StepReport& report, double seconds) {
+void Run::record(const StepReport& report) {
   const std::int64_t samples = report.step * config_.train.global_batch;
   const double tokens = static_cast<double>(config_.train.global_batch * config_.tokens.length);
   result_.loss = report.loss;
@@ -300,10 +320,10 @@ void Run::record(const StepReport& report, double seconds) {
          .dna_accuracy = report.dna.accuracy(),
          .gradient_norm = report.gradient_norm,
          .skipped = report.skipped,
-         .tokens_per_s = tokens / seconds,
-         .seconds = seconds});
+         .tokens_per_s = tokens / report.seconds,
+         .seconds = report.seconds});
   }
-  status_->add(report, seconds);
+  status_->add(report);
 }
 
 void Run::give_up_if_poisoned(const StepReport& report) {
@@ -330,7 +350,7 @@ void Run::evaluate() {
   if (!validator_ || evaluated_at_ == step()) return;
   evaluated_at_ = step();
   result_.validation = step_->timings().measure(
-      Part::evaluate, [&] { return validator_->run(*data_->valid, step_->blocks().parameters); });
+      Part::evaluate, [&] { return validator_->run(*data_->valid, step_->parameters()); });
   const MaskedScores& scores = *result_.validation;
   log_.info("evaluation at step {}: {}", step(), describe(scores));
   event("eval", {{"samples", scores.samples},

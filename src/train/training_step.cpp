@@ -1,15 +1,17 @@
+// The host's side of a step: fills what is sent to the device, lets the work be queued, and reads
+// reports as late as the device allows.
 #include "train/training_step.hpp"
 
-#include <array>
-#include <chrono>
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "dist/gradient_buckets.hpp"
-#include "train/gradient_tree.hpp"
+#include "train/recorded_step.hpp"
 #include "train/schedule.hpp"
+#include "train/step_block.hpp"
+#include "train/step_work.hpp"
 
 namespace epi::train {
 namespace {
@@ -17,22 +19,23 @@ namespace {
 using core::View;
 using kernels::StepState;
 
-// A bucket is large enough to use the network well and small enough to start early.
-constexpr std::size_t kBucketBytes = std::size_t{8} << 20U;
-
-// The message that ends a step: f64, summed over the ranks.
-enum Slot : std::size_t {
-  kDnaTotals = 0,    // 3: nll, targets, correct of this step, by weight
-  kStateTotals = 3,  // 3
-  kNextDna = 6,      // targets of the next step
-  kNextState = 7,
-  kNextRepeats = 8,  // of the DNA targets, those in repeats
-  kStop = 9,         // ranks that wish to stop
-  kNumSlots = 10,
+/// When a step began and ended, by the device's clock.
+struct StepMarks {
+  core::Mark begin, end;
 };
 
-double seconds_since(Timings::Clock::time_point start) {
-  return std::chrono::duration<double>(Timings::Clock::now() - start).count();
+ObjectiveTotals totals(const StepOutcome& outcome, MessageSlot slot) {
+  const auto at = static_cast<std::size_t>(slot);
+  return {outcome.message[at], outcome.message[at + 1], outcome.message[at + 2]};
+}
+
+/// One number of the device's memory, once all work queued before is done.
+template <class T>
+T read(const core::ConstView& view, core::Stream& stream) {
+  T value{};
+  core::copy(View(&value, {1}), view, stream);
+  stream.synchronize();
+  return value;
 }
 
 }  // namespace
@@ -44,203 +47,140 @@ ObjectiveTotals& ObjectiveTotals::operator+=(const ObjectiveTotals& other) {
   return *this;
 }
 
-model::BatchShape batch_shape(const RunConfig& config, std::int32_t bin_bp) {
-  model::BatchShape shape;
-  shape.batch = config.train.micro_batch;
-  shape.tokens = config.tokens.length;
-  if (config.dna_weight > 0.0) shape.dna_slots = kernels::dna_slots(config.tokens, config.masks);
-  if (config.state_weight > 0.0) {
-    shape.state_slots = kernels::state_slots(config.tokens, config.masks, bin_bp);
-  }
-  return shape;
-}
-
 struct TrainingStep::State {
   explicit State(const StepSetup& s);
 
-  /// The other half of the construction: `gradients` is memory that the ranks share.
-  void sum_in(core::Tensor gradients);
-  void assemble();
-  void set_scales();
-  void compute();
-  void backward_last(std::size_t j);
-  void update();
-  void exchange_totals(bool wish_to_stop);
-  [[nodiscard]] StepReport report() const;
-  [[nodiscard]] ObjectiveTotals totals(Slot slot) const;
-  [[nodiscard]] View totals_view(Slot slot) { return View(&message.at(slot), {3}); }
-  [[nodiscard]] StepState& update_state() { return states.back(); }
+  void initialise() const;
+  void prime();
+  void fill(std::int64_t step, bool wish_to_stop) const;
+  [[nodiscard]] StepState state_of(std::int64_t step, std::int64_t j) const;
+  void queue();
+  [[nodiscard]] StepReport collect();
+  [[nodiscard]] double seconds_of(std::int64_t step);
+  [[nodiscard]] StepReport report(std::int64_t step, const StepOutcome& outcome);
+  [[nodiscard]] StepMarks& marks_of(std::int64_t step) {
+    return marks[static_cast<std::size_t>(step) % marks.size()];
+  }
 
   StepSetup setup;
   std::int64_t local;  // micro-batches of this rank
-  model::MaskedModel model;
-  core::Tensor parameters, moment1, moment2;
-  std::vector<kernels::ParameterSlice> slices;
-  std::optional<GradientTree> tree;
-  std::optional<dist::GradientBuckets> buckets;
-  std::vector<model::Batch> batches;     // of the next step
-  std::vector<core::SampleRef> samples;  // of one micro-batch
-  std::vector<StepState> states;         // one per micro-batch, then the update's
-  std::array<double, kNumSlots> message{};
-  std::array<double, 2> targets{};  // of the step to run, by weight: DNA, states
+  std::int64_t ahead;  // steps that may be under way when run returns
+  StepBlock block;
+  Timings timings;
+  StepWork work;
+  RecordedStep recording;
+  std::vector<StepMarks> marks;  // of the steps under way, and of the one before
+  std::int64_t begun = 0;        // steps
+  std::int64_t run_here = 0;     // of these, by this object
+  std::int64_t fresh = 0;        // the last one that was begun with none under way
   bool primed = false;
   RunProgress progress;
-  Timings timings;
 };
 
 TrainingStep::State::State(const StepSetup& s)
     : setup(s),
       local(s.config.train.micro_batches() / s.world.size()),
-      model(s.model, batch_shape(s.config, s.corpus.bin_bp), s.ops, s.execution),
-      parameters(core::DType::f32, {model.table().block_size()}, s.ops.device()),
-      moment1(core::DType::f32, {model.table().block_size()}, s.ops.device()),
-      moment2(core::DType::f32, {model.table().block_size()}, s.ops.device()),
-      slices(model.table().slices()),
-      samples(static_cast<std::size_t>(s.config.train.micro_batch)),
-      states(static_cast<std::size_t>(local) + 1) {
-  for (std::int64_t j = 0; j < local; ++j) batches.emplace_back(model.shape(), s.ops.device());
-  for (StepState& state : states) {
-    state.seed = s.config.train.seed;
-    state.max_gradient_norm = static_cast<float>(s.config.optimizer.max_gradient_norm);
+      ahead(s.ops.device() == core::kCpu ? 0 : StepBlock::kSlots - 1),
+      block(local, s.config.train.micro_batch, s.ops.device()),
+      work(s, block, timings),
+      recording(s.stream) {
+  for (std::int64_t slot = 0; slot <= StepBlock::kSlots; ++slot) {
+    marks.push_back({core::Mark(s.ops.device()), core::Mark(s.ops.device())});
   }
-  model::initialise(model.table(), s.config.train.seed, s.model.initial_deviation, parameters);
+  initialise();
 }
 
-void TrainingStep::State::sum_in(core::Tensor gradients) {
-  tree.emplace(local, std::move(gradients), setup.ops);
-  // Sums of several micro-batches wait in the tree while the next forward runs.
-  if (local == 1) model.borrow(tree->result());
-  buckets.emplace(setup.world, tree->result(), kBucketBytes,
-                  [this](std::int64_t first, std::int64_t count) {
-                    tree->add_last(first, count, setup.stream);
-                  });
-}
-
-// Micro-batches of step progress.step + 1, and how many targets they hold.
-void TrainingStep::State::assemble() {
-  std::array<std::int64_t, kernels::kNumCounts> counts{};
-  const RunConfig& config = setup.config;
-  const std::int64_t first_slot = progress.step * config.train.global_batch +
-                                  setup.world.rank() * local * config.train.micro_batch;
-  for (std::size_t j = 0; j < batches.size(); ++j) {
-    states[j].first_slot =
-        static_cast<std::uint64_t>(first_slot) + j * static_cast<std::uint64_t>(samples.size());
-    setup.samples.samples(states[j].first_slot, samples);
-    kernels::AssembleArgs args = batches[j].operands();
-    args.corpus = &setup.corpus;
-    args.samples = samples;
-    args.tokens = config.tokens;
-    args.masks = config.masks;
-    args.state = &states[j];
-    args.counts = View(counts.data(), {kernels::kNumCounts});
-    setup.ops.assemble(args, setup.stream);
-  }
-  setup.stream.synchronize();
-  message[kNextDna] = static_cast<double>(counts[kernels::kDnaTargets]);
-  message[kNextState] = static_cast<double>(counts[kernels::kStateTargets]);
-  message[kNextRepeats] = static_cast<double>(counts[kernels::kRepeatTargets]);
-}
-
-// Everything that ops read through StepState and that this step changes.
-void TrainingStep::State::set_scales() {
-  const auto scale = [](double weight, double count) {
-    return count > 0.0 ? static_cast<float>(weight / count) : 0.0F;
+void TrainingStep::State::initialise() const {
+  const View& parameters = work.weights().exact();
+  const auto fill_in = [&](const View& values) {
+    model::initialise(work.model().table(), setup.config.train.seed, setup.model.initial_deviation,
+                      values);
   };
-  const RunConfig& config = setup.config;
-  const std::int64_t step = progress.step + 1;
-  for (StepState& state : states) {
-    state.step = step;
-    state.loss_scale = {scale(config.dna_weight, targets[0]),
-                        scale(config.state_weight, targets[1]), 0.0F};
-    state.learning_rate = static_cast<float>(config.schedule.at(step));
-    state.bias_correction1 =
-        static_cast<float>(bias_correction(config.optimizer.beta1, progress.updates + 1));
-    state.bias_correction2 =
-        static_cast<float>(bias_correction(config.optimizer.beta2, progress.updates + 1));
+  if (parameters.device() == core::kCpu) return fill_in(parameters);
+  const core::Tensor host(core::DType::f32, {parameters.size()});
+  fill_in(host);
+  work.weights().load(host, setup.stream);
+}
+
+StepState TrainingStep::State::state_of(std::int64_t step, std::int64_t j) const {
+  const TrainConfig& train = setup.config.train;
+  const std::int64_t first_window = (step - 1) * train.global_batch;
+  const std::int64_t micro_batch = setup.world.rank() * local + j;
+  StepState state;
+  state.seed = train.seed;
+  state.first_slot = static_cast<std::uint64_t>(first_window + micro_batch * train.micro_batch);
+  state.step = step;
+  state.learning_rate = static_cast<float>(setup.config.schedule.at(step));
+  state.max_gradient_norm = static_cast<float>(setup.config.optimizer.max_gradient_norm);
+  return state;
+}
+
+// All that the device is told of a step, and of the batch that it assembles for the next one.
+void TrainingStep::State::fill(std::int64_t step, bool wish_to_stop) const {
+  const StepUpload upload = block.upload(step);
+  const auto windows = static_cast<std::size_t>(setup.config.train.micro_batch);
+  for (std::int64_t j = 0; j < local; ++j) {
+    const auto at = static_cast<std::size_t>(j);
+    upload.states[at] = state_of(step, j);
+    upload.next[at] = state_of(step + 1, j);
+    const auto samples = upload.samples.subspan(at * windows, windows);
+    setup.samples.samples(upload.next[at].first_slot, samples);
+    if (setup.ops.device() != core::kCpu) {
+      kernels::check_samples(setup.corpus.host(), samples, setup.config.tokens);
+    }
   }
+  upload.states.back() = state_of(step, 0);
+  std::ranges::fill(upload.base, 0.0);
+  upload.base[kStop] = wish_to_stop ? 1.0 : 0.0;
 }
 
-void TrainingStep::State::compute() {
-  const model::BatchShape& shape = model.shape();
-  model::LossOutputs losses;
-  if (shape.dna_slots > 0) losses.dna_totals = totals_view(kDnaTotals);
-  if (shape.state_slots > 0) losses.state_totals = totals_view(kStateTotals);
-  for (std::size_t j = 0; j < batches.size(); ++j) {
-    timings.measure(Part::forward, [&] {
-      model.forward(batches[j], parameters, &states[j], /*training=*/true, losses, {},
-                    setup.stream);
-    });
-    if (j + 1 == batches.size()) return backward_last(j);
-    const auto leaf = static_cast<std::int64_t>(j);
-    timings.measure(Part::backward, [&] {
-      model.backward(batches[j], parameters, &states[j], tree->leaf(leaf), {}, setup.stream);
-      tree->add(leaf, setup.stream);
-    });
-  }
-}
-
-// The last micro-batch completes gradients from the block's end on: each bucket is merged and its
-// exchange started while the rest is computed.
-void TrainingStep::State::backward_last(std::size_t j) {
-  const auto start = Timings::Clock::now();
-  model::BlockHooks hooks;
-  hooks.gradients_done = [this](std::int64_t offset) { buckets->done_from(offset, setup.stream); };
-  // Runs hooks as it goes, so most of the exchange is over when it returns.
-  model.backward(batches[j], parameters, &states[j], tree->leaf(local - 1), hooks, setup.stream);
-  const dist::ExchangeStatistics exchange = buckets->finish(setup.stream);
-  // What the exchange hid behind backward counts as backward.
-  timings.add(Part::backward, seconds_since(start) - exchange.exposed_s);
-  timings.add(Part::exchange, exchange.exposed_s);
-}
-
-void TrainingStep::State::update() {
-  const OptimizerConfig& optimizer = setup.config.optimizer;
-  StepState& state = update_state();
-  setup.ops.sum_squares({.in = tree->result(), .out = View(&state.gradient_sum_squares, {1})},
-                        setup.stream);
-  setup.ops.update({.slices = slices,
-                    .parameters = parameters,
-                    .gradients = tree->result(),
-                    .moment1 = moment1,
-                    .moment2 = moment2,
-                    .beta1 = static_cast<float>(optimizer.beta1),
-                    .beta2 = static_cast<float>(optimizer.beta2),
-                    .epsilon = static_cast<float>(optimizer.epsilon),
-                    .weight_decay = static_cast<float>(optimizer.weight_decay),
-                    .state = &state},
-                   setup.stream);
+// As if step `begun` had ended here.
+void TrainingStep::State::prime() {
+  fill(begun, false);
+  block.send(begun, setup.stream);
+  core::copy(block.updates(), core::ConstView(&progress.updates, {1}), setup.stream);
+  work.prime();
   setup.stream.synchronize();
-  ++progress.step;
-  progress.updates += state.skipped == 0 ? 1 : 0;
-  progress.skipped += state.skipped == 0 ? 0 : 1;
+  primed = true;
 }
 
-void TrainingStep::State::exchange_totals(bool wish_to_stop) {
-  message[kStop] = wish_to_stop ? 1.0 : 0.0;
-  const View view(message.data(), {static_cast<std::int64_t>(message.size())});
-  setup.world.start(dist::Reduce::sum, view, core::Event::record(setup.stream)).wait(setup.stream);
-  // The sum of DNA weights comes from whole numbers, so its bits depend on no order.
-  const double repeats = message[kNextRepeats];
-  const auto weight = static_cast<double>(setup.config.masks.weight_in_repeats());
-  targets = {message[kNextDna] - repeats + weight * repeats, message[kNextState]};
+// The first step chooses algorithms and takes what ops keep; from then on every step is the same.
+void TrainingStep::State::queue() {
+  if (!core::Graph::records(setup.ops.device()) || run_here == 0) return work.step(recording);
+  if (!recording.recorded()) recording.record([this] { work.step(recording); });
+  recording.replay();
 }
 
-ObjectiveTotals TrainingStep::State::totals(Slot slot) const {
-  return {message.at(slot), message.at(slot + 1U), message.at(slot + 2U)};
+StepReport TrainingStep::State::collect() {
+  const std::int64_t step = progress.step + 1;
+  marks_of(step).end.synchronize();
+  const StepOutcome outcome = block.outcome(step);
+  const bool skipped = outcome.update->skipped != 0;
+  progress.step = step;
+  progress.updates += skipped ? 0 : 1;
+  progress.skipped += skipped ? 1 : 0;
+  return report(step, outcome);
 }
 
-StepReport TrainingStep::State::report() const {
-  const StepState& state = states.back();
+// A step that was queued while the one before ran begins where that one ended.
+double TrainingStep::State::seconds_of(std::int64_t step) {
+  const core::Mark& begin = step == fresh ? marks_of(step).begin : marks_of(step - 1).end;
+  return marks_of(step).end.seconds_since(begin);
+}
+
+StepReport TrainingStep::State::report(std::int64_t step, const StepOutcome& outcome) {
   StepReport report;
-  report.step = progress.step;
-  report.learning_rate = setup.config.schedule.at(progress.step);
-  report.dna = totals(kDnaTotals);
-  report.state = totals(kStateTotals);
+  report.step = step;
+  report.learning_rate = setup.config.schedule.at(step);
+  report.dna = totals(outcome, kDnaTotals);
+  report.state = totals(outcome, kStateTotals);
   report.loss =
       setup.config.dna_weight * report.dna.loss() + setup.config.state_weight * report.state.loss();
-  report.gradient_norm = std::sqrt(state.gradient_sum_squares);
-  report.skipped = state.skipped != 0;
-  report.stop = message[kStop] > 0.0;
+  report.gradient_norm = std::sqrt(outcome.update->gradient_sum_squares);
+  report.skipped = outcome.update->skipped != 0;
+  report.stop = outcome.message[kStop] > 0.0;
+  report.seconds = seconds_of(step);
+  if (step == begun) report.exchange = work.exchange();
   return report;
 }
 
@@ -248,29 +188,43 @@ TrainingStep::TrainingStep(const StepSetup& setup) {
   dist::agree(setup.world, [&] { state_ = std::make_unique<State>(setup); });
   // All ranks have come this far: shared memory is made together.
   core::Tensor gradients = setup.world.reducible(
-      core::DType::f32, state_->model.table().block_size(), setup.ops.device());
-  dist::agree(setup.world, [&] { state_->sum_in(std::move(gradients)); });
+      core::DType::f32, state_->work.model().table().block_size(), setup.ops.device());
+  dist::agree(setup.world, [&] { state_->work.sum_in(std::move(gradients)); });
 }
-TrainingStep::~TrainingStep() = default;
 
-StepReport TrainingStep::run(bool wish_to_stop) {
+TrainingStep::~TrainingStep() {
+  if (!state_) return;
+  try {
+    state_->setup.stream.synchronize();
+  } catch (const core::Error&) {  // of work that nobody waits for any more
+  }
+}
+
+std::optional<StepReport> TrainingStep::run(bool wish_to_stop) {
   State& s = *state_;
-  if (!s.primed) {
-    s.message = {};
-    s.timings.measure(Part::assemble, [&] { s.assemble(); });
-    s.timings.measure(Part::exchange, [&] { s.exchange_totals(false); });
-    s.primed = true;
-  }
-  s.message = {};
-  // Loss scales need the targets of all ranks, which came with the last exchange.
-  s.set_scales();
-  s.compute();
-  s.timings.measure(Part::update, [&] { s.update(); });
-  if (s.progress.step < s.setup.config.train.steps) {
-    s.timings.measure(Part::assemble, [&] { s.assemble(); });
-  }
-  s.timings.measure(Part::exchange, [&] { s.exchange_totals(wish_to_stop); });
-  return s.report();
+  if (!s.primed) s.prime();
+  const std::int64_t step = s.begun + 1;
+  if (s.begun == s.progress.step) s.fresh = step;
+  StepMarks& marks = s.marks_of(step);
+  marks.begin.set(s.setup.stream);
+  s.fill(step, wish_to_stop);
+  s.block.send(step, s.setup.stream);
+  s.queue();
+  s.block.receive(step, s.setup.stream);
+  marks.end.set(s.setup.stream);
+  s.begun = step;
+  ++s.run_here;
+  if (s.begun - s.progress.step <= s.ahead) return std::nullopt;
+  return s.collect();
+}
+
+std::optional<StepReport> TrainingStep::drain() {
+  if (state_->begun == state_->progress.step) return std::nullopt;
+  return state_->collect();
+}
+
+std::int64_t TrainingStep::begun() const {
+  return state_->begun;
 }
 
 const RunProgress& TrainingStep::progress() const {
@@ -278,43 +232,52 @@ const RunProgress& TrainingStep::progress() const {
 }
 
 void TrainingStep::restore(const RunProgress& progress) {
+  core::require(state_->begun == state_->progress.step, "no step is under way at a restore");
   state_->progress = progress;
+  state_->begun = progress.step;
+  state_->work.weights().refresh(state_->setup.stream);
   // The prepared batch belongs to the step before: assemble anew.
   state_->primed = false;
 }
 
 TrainingBlocks TrainingStep::blocks() const {
-  return {state_->parameters, state_->moment1, state_->moment2};
+  return {state_->work.weights().exact(), state_->work.moment1(), state_->work.moment2()};
+}
+
+model::ParameterBlocks TrainingStep::parameters() const {
+  return state_->work.weights().blocks();
 }
 
 model::MaskedModel& TrainingStep::model() {
-  return state_->model;
+  return state_->work.model();
 }
 const model::ParameterTable& TrainingStep::table() const {
-  return state_->model.table();
+  return state_->work.model().table();
 }
 Timings& TrainingStep::timings() {
   return state_->timings;
 }
 
 StepMemory TrainingStep::memory() const {
-  const State& s = *state_;
-  const std::size_t block = s.parameters.view().bytes();
-  const std::size_t gradients = s.tree->bytes() / block;
-  StepMemory memory{.parameters = core::host_footprint(block),
-                    .gradients = gradients * core::host_footprint(block),
-                    .moments = 2 * core::host_footprint(block),
-                    .activations = core::host_footprint(s.model.activation_bytes())};
-  for (const model::Batch& batch : s.batches) memory.batches += batch.bytes();
-  return memory;
+  const StepWork& work = state_->work;
+  const bool host = state_->setup.ops.device() == core::kCpu;
+  const auto footprint = [&](std::size_t bytes) {
+    return host ? core::host_footprint(bytes) : bytes;
+  };
+  const std::size_t block = work.weights().exact().bytes();
+  return {.parameters = footprint(block),
+          .gradients = work.gradient_bytes() / block * footprint(block),
+          .moments = 2 * footprint(block),
+          .weights = footprint(work.weights().copy().bytes()),
+          .activations = footprint(work.model().activation_bytes()),
+          .batches = work.batch_bytes()};
 }
 
 bool TrainingStep::parameters_finite() {
-  double sum = 0.0;
-  state_->setup.ops.sum_squares({.in = state_->parameters, .out = View(&sum, {1})},
-                                state_->setup.stream);
-  state_->setup.stream.synchronize();
-  return std::isfinite(sum);
+  core::Stream& stream = state_->setup.stream;
+  const core::Tensor sum(core::DType::f64, {1}, state_->setup.ops.device());
+  state_->setup.ops.sum_squares({.in = state_->work.weights().exact(), .out = sum}, stream);
+  return std::isfinite(read<double>(sum, stream));
 }
 
 }  // namespace epi::train

@@ -3,18 +3,16 @@
 //
 // Batch t+1 is assembled at the end of step t, and its number of targets is summed over the ranks
 // in the same small message as step t's losses and the wish to stop: two exchanges a step in all.
+// On a device the host is one step ahead: it reads what step t-1 did while step t runs.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
-#include "core/corpus.hpp"
-#include "data/sample_source.hpp"
-#include "dist/communicator.hpp"
-#include "kernels/ops.hpp"
-#include "model/masked_model.hpp"
+#include "dist/gradient_buckets.hpp"
 #include "train/checkpoint.hpp"
-#include "train/run_config.hpp"
+#include "train/step_setup.hpp"
 #include "train/timings.hpp"
 
 namespace epi::train {
@@ -33,7 +31,7 @@ struct ObjectiveTotals {
   ObjectiveTotals& operator+=(const ObjectiveTotals& other);
 };
 
-/// What a step did, summed over all ranks; the same on each of them.
+/// What a step did, summed over all ranks; but for its times the same on each of them.
 struct StepReport {
   std::int64_t step = 0;  ///< counted from 1
   double learning_rate = 0.0;
@@ -42,51 +40,48 @@ struct StepReport {
   double gradient_norm = 0.0;  ///< before clipping
   bool skipped = false;        ///< the gradient was not finite; nothing was changed
   bool stop = false;           ///< some rank wishes to stop
+  double seconds = 0.0;        ///< by the device's clock, from the end of the step before
+  /// Of this rank; only where no later step has begun.
+  std::optional<dist::ExchangeStatistics> exchange;
 };
 
-/// What a step works on. All must outlive it.
-struct StepSetup {
-  const RunConfig& config;
-  const model::ModelConfig& model;  ///< config.model with the store's number of states
-  const core::CorpusView& corpus;
-  const data::SampleSource& samples;  ///< slot = sample number of the run
-  kernels::Ops& ops;
-  dist::Communicator& world;
-  core::Stream& stream;
-  model::Execution execution{};  ///< activations must be of a type that `ops` takes
-};
-
-/// Bytes of one rank, by what they are for; large ones on whole huge pages.
+/// Bytes of one rank, by what they are for; those of the host's large ones on whole huge pages.
 struct StepMemory {
   std::size_t parameters = 0, gradients = 0, moments = 0;
+  std::size_t weights = 0;      ///< their copy in the type of activations; 0 on the CPU
   std::size_t activations = 0;  ///< with their gradients
   std::size_t batches = 0;      ///< of the next step: tokens, states, targets
   [[nodiscard]] std::size_t total() const {
-    return parameters + gradients + moments + activations + batches;
+    return parameters + weights + gradients + moments + activations + batches;
   }
 };
-
-/// Micro-batch shape that a configuration and a bin size give.
-[[nodiscard]] model::BatchShape batch_shape(const RunConfig& config, std::int32_t bin_bp);
 
 class TrainingStep {
  public:
   /// Allocates everything that steps need and sets initial parameters. Collective: when one
   /// rank has no memory for it, all ranks throw DeviceError.
   explicit TrainingStep(const StepSetup& setup);
+  /// Waits for what is under way.
   ~TrainingStep();
 
-  /// Runs the next step, including the first one after a restore. Collective. `wish_to_stop` of any
-  /// rank is in every rank's report. Steps past config.train.steps are not prepared.
-  StepReport run(bool wish_to_stop);
+  /// Queues the next step, including the first one after a restore, and returns the oldest report
+  /// that is not read yet: on the CPU this step's, on a device that of the step before, if any.
+  /// Collective. `wish_to_stop` of any rank is in every rank's report of this step.
+  std::optional<StepReport> run(bool wish_to_stop);
+  /// Waits for the last step that was queued and returns its report; nothing when it was read.
+  std::optional<StepReport> drain();
 
-  /// Steps, updates and skipped steps so far, resumed ones included.
+  /// Steps that were begun, resumed ones included.
+  [[nodiscard]] std::int64_t begun() const;
+  /// Steps, updates and skipped steps as reported so far, resumed ones included.
   [[nodiscard]] const RunProgress& progress() const;
-  /// Continues from here; the caller has filled `blocks()`.
+  /// Continues from here, on all ranks; the caller has filled `blocks()`. Nothing may be under way.
   void restore(const RunProgress& progress);
 
   /// Views of parameters and moments, for checkpoints and restoring.
   [[nodiscard]] TrainingBlocks blocks() const;
+  /// Parameters as models read them.
+  [[nodiscard]] model::ParameterBlocks parameters() const;
   /// For evaluation between steps, which may overwrite its activations.
   [[nodiscard]] model::MaskedModel& model();
   /// Names and places in the blocks.

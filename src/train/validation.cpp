@@ -1,8 +1,11 @@
+// A batch at a time, each waited for: what validation takes is small beside the steps in between.
 #include "train/validation.hpp"
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <numbers>
+#include <optional>
 #include <vector>
 
 #include "core/buffer.hpp"
@@ -10,6 +13,7 @@
 namespace epi::train {
 namespace {
 
+using core::DType;
 using core::View;
 
 /// The message that sums scores over the ranks: f64, three totals per objective.
@@ -21,8 +25,46 @@ std::span<const T> span_of(const core::Tensor& tensor) {
   return {tensor.as<T>(), static_cast<std::size_t>(tensor.view().size())};
 }
 
-core::Tensor rows(core::DType type, std::int64_t count, core::Device device) {
+core::Tensor rows(DType type, std::int64_t count, core::Device device) {
   return count > 0 ? core::Tensor(type, {count}, device) : core::Tensor();
+}
+
+/// A micro-batch with what a forward pass says of it.
+struct Scores {
+  Scores(const model::BatchShape& shape, core::Device device)
+      : batch(shape, device),
+        dna_row_loss(rows(DType::f32, shape.batch * shape.dna_slots, device)),
+        dna_predicted(rows(DType::i32, shape.batch * shape.dna_slots, device)),
+        state_row_loss(rows(DType::f32, shape.batch * shape.state_slots, device)),
+        state_predicted(rows(DType::i32, shape.batch * shape.state_slots, device)) {}
+
+  [[nodiscard]] std::array<const core::Tensor*, 12> tensors() const {
+    return {&batch.token_ids,   &batch.type_ids,   &batch.dna_rows,     &batch.dna_labels,
+            &batch.dna_weights, &batch.state_rows, &batch.state_labels, &batch.state_weights,
+            &dna_row_loss,      &dna_predicted,    &state_row_loss,     &state_predicted};
+  }
+
+  model::Batch batch;
+  core::Tensor dna_row_loss, dna_predicted, state_row_loss, state_predicted;
+};
+
+/// What `assemble` reads, and the sums, in memory of one device.
+struct Cells {
+  Cells(std::int64_t windows, core::Device device)
+      : state(device, sizeof(kernels::StepState)),
+        samples(device, static_cast<std::size_t>(windows) * sizeof(core::SampleRef)),
+        totals(DType::f64, {6}, device),
+        counts(DType::i64, {kernels::kNumCounts}, device) {}
+
+  core::Buffer state, samples;
+  core::Tensor totals, counts;
+};
+
+/// Queues a copy of whatever lies at `from` in host memory.
+void send(const core::Buffer& to, const void* from, std::size_t bytes, core::Stream& stream) {
+  const auto count = static_cast<std::int64_t>(bytes);
+  core::copy(to.view(DType::u8, {count}),
+             core::ConstView(static_cast<const std::uint8_t*>(from), {count}), stream);
 }
 
 }  // namespace
@@ -41,88 +83,121 @@ double MaskedScores::bits_per_base() const {
 
 struct Validator::State {
   explicit State(const ValidatorSetup& s);
+  void begin();
   void assemble(const data::SampleSource& source, std::int64_t first, std::int64_t used);
-  void score(const core::ConstView& parameters);
+  void score(const model::ParameterBlocks& parameters);
+  void show(std::int64_t first, std::int64_t used, const OnScoredBatch& on_batch);
   [[nodiscard]] MaskedScores summed();
 
   ValidatorSetup setup;
-  model::Batch batch;
-  core::Tensor dna_row_loss, dna_predicted, state_row_loss, state_predicted;
+  Scores scores;
+  std::optional<Scores> shown;  // for the host, where the device is another
+  Cells cells;
   std::vector<core::SampleRef> samples;
   kernels::StepState step;
-  std::array<double, kNumSlots> message{};
+  std::int64_t num_samples = 0;
 };
 
 Validator::State::State(const ValidatorSetup& s)
     : setup(s),
-      batch(s.model.shape(), s.ops.device()),
+      scores(s.model.shape(), s.ops.device()),
+      cells(s.model.shape().batch, s.ops.device()),
       samples(static_cast<std::size_t>(s.model.shape().batch)) {
   setup.masks = evaluation_masks(s.masks);
   step.seed = kEvaluationSeed;
-  const model::BatchShape& shape = s.model.shape();
-  const std::int64_t dna = shape.batch * shape.dna_slots;
-  const std::int64_t state = shape.batch * shape.state_slots;
-  dna_row_loss = rows(core::DType::f32, dna, s.ops.device());
-  dna_predicted = rows(core::DType::i32, dna, s.ops.device());
-  state_row_loss = rows(core::DType::f32, state, s.ops.device());
-  state_predicted = rows(core::DType::i32, state, s.ops.device());
+  if (s.ops.device() != core::kCpu) shown.emplace(s.model.shape(), core::kCpu);
+}
+
+void Validator::State::begin() {
+  core::fill_zero(cells.totals, setup.stream);
+  core::fill_zero(cells.counts, setup.stream);
+  num_samples = 0;
 }
 
 // A batch that the source does not fill is padded with rows of [PAD] and weight 0.
 void Validator::State::assemble(const data::SampleSource& source, std::int64_t first,
                                 std::int64_t used) {
   const std::span<core::SampleRef> refs(samples.data(), static_cast<std::size_t>(used));
-  if (used < setup.model.shape().batch) batch.clear(setup.stream);
+  if (used < setup.model.shape().batch) scores.batch.clear(setup.stream);
   step.first_slot = static_cast<std::uint64_t>(first);
   source.samples(step.first_slot, refs);
-  std::array<std::int64_t, kernels::kNumCounts> counts{};
-  kernels::AssembleArgs args = batch.operands(used);
-  args.corpus = &setup.corpus;
-  args.samples = refs;
+  kernels::check_samples(setup.corpus.host(), refs, setup.tokens);
+  send(cells.state, &step, sizeof step, setup.stream);
+  send(cells.samples, refs.data(), refs.size_bytes(), setup.stream);
+  kernels::AssembleArgs args = scores.batch.operands(used);
+  args.corpus = &setup.corpus.view();
+  args.samples = {reinterpret_cast<const core::SampleRef*>(cells.samples.data()), refs.size()};
   args.tokens = setup.tokens;
   args.masks = setup.masks;
-  args.state = &step;
-  args.counts = View(counts.data(), {kernels::kNumCounts});
+  args.state = reinterpret_cast<const kernels::StepState*>(cells.state.data());
+  args.counts = cells.counts;
   setup.ops.assemble(args, setup.stream);
-  setup.stream.synchronize();
-  message[kHiddenBases] += static_cast<double>(counts[kernels::kHiddenBases]);
-  message[kSamples] += static_cast<double>(used);
+  num_samples += used;
 }
 
-void Validator::State::score(const core::ConstView& parameters) {
+void Validator::State::score(const model::ParameterBlocks& parameters) {
   model::LossOutputs losses;
-  if (batch.dna_rows.view()) {
-    losses.dna_totals = View(&message.at(kDna), {3});
-    losses.dna_row_loss = dna_row_loss;
-    losses.dna_predicted = dna_predicted;
+  if (scores.batch.dna_rows.view()) {
+    losses.dna_totals = cells.totals.view().slice(kDna, 3);
+    losses.dna_row_loss = scores.dna_row_loss;
+    losses.dna_predicted = scores.dna_predicted;
   }
-  if (batch.state_rows.view()) {
-    losses.state_totals = View(&message.at(kState), {3});
-    losses.state_row_loss = state_row_loss;
-    losses.state_predicted = state_predicted;
+  if (scores.batch.state_rows.view()) {
+    losses.state_totals = cells.totals.view().slice(kState, 3);
+    losses.state_row_loss = scores.state_row_loss;
+    losses.state_predicted = scores.state_predicted;
   }
-  setup.model.forward(batch, parameters, &step, /*training=*/false, losses, {}, setup.stream);
+  setup.model.forward(scores.batch, parameters,
+                      reinterpret_cast<const kernels::StepState*>(cells.state.data()),
+                      /*training=*/false, losses, {}, setup.stream);
   setup.stream.synchronize();
+}
+
+void Validator::State::show(std::int64_t first, std::int64_t used, const OnScoredBatch& on_batch) {
+  const Scores& seen = shown ? *shown : scores;
+  if (shown) {
+    const auto from = scores.tensors();
+    const auto to = shown->tensors();
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      if (to.at(i)->view()) core::copy(*to.at(i), *from.at(i), setup.stream);
+    }
+    setup.stream.synchronize();
+  }
+  on_batch({.first_sample = first,
+            .samples = std::span(samples).first(static_cast<std::size_t>(used)),
+            .batch = seen.batch,
+            .dna_row_loss = span_of<float>(seen.dna_row_loss),
+            .dna_predicted = span_of<std::int32_t>(seen.dna_predicted),
+            .state_row_loss = span_of<float>(seen.state_row_loss),
+            .state_predicted = span_of<std::int32_t>(seen.state_predicted)});
 }
 
 MaskedScores Validator::State::summed() {
+  std::array<double, kNumSlots> message{};
+  std::array<std::int64_t, kernels::kNumCounts> counts{};
+  core::copy(View(message.data(), {6}), cells.totals, setup.stream);
+  core::copy(View(counts.data(), {kernels::kNumCounts}), cells.counts, setup.stream);
+  setup.stream.synchronize();
+  message[kHiddenBases] = static_cast<double>(counts[kernels::kHiddenBases]);
+  message[kSamples] = static_cast<double>(num_samples);
   const View view(message.data(), {static_cast<std::int64_t>(message.size())});
-  setup.world.start(dist::Reduce::sum, view, core::Event::record(setup.stream)).wait(setup.stream);
-  MaskedScores scores;
-  scores.dna = {message[kDna], message[kDna + 1], message[kDna + 2]};
-  scores.state = {message[kState], message[kState + 1], message[kState + 2]};
-  scores.hidden_bases = message[kHiddenBases];
-  scores.samples = static_cast<std::int64_t>(message[kSamples]);
-  return scores;
+  setup.world.start(dist::Reduce::sum, view, core::Event()).wait(setup.stream);
+  MaskedScores sums;
+  sums.dna = {message[kDna], message[kDna + 1], message[kDna + 2]};
+  sums.state = {message[kState], message[kState + 1], message[kState + 2]};
+  sums.hidden_bases = message[kHiddenBases];
+  sums.samples = static_cast<std::int64_t>(message[kSamples]);
+  return sums;
 }
 
 Validator::Validator(const ValidatorSetup& setup) : state_(std::make_unique<State>(setup)) {}
 Validator::~Validator() = default;
 
-MaskedScores Validator::run(const data::SampleSource& source, const core::ConstView& parameters,
+MaskedScores Validator::run(const data::SampleSource& source,
+                            const model::ParameterBlocks& parameters,
                             const OnScoredBatch& on_batch) {
   State& s = *state_;
-  s.message = {};
+  s.begin();
   const std::int64_t count = source.epoch_size();
   const std::int64_t batch = s.setup.model.shape().batch;
   const std::int64_t batches = (count + batch - 1) / batch;
@@ -132,14 +207,7 @@ MaskedScores Validator::run(const data::SampleSource& source, const core::ConstV
     const std::int64_t used = std::min(batch, count - b * batch);
     s.assemble(source, b * batch, used);
     s.score(parameters);
-    if (!on_batch) continue;
-    on_batch({.first_sample = b * batch,
-              .samples = std::span(s.samples).first(static_cast<std::size_t>(used)),
-              .batch = s.batch,
-              .dna_row_loss = span_of<float>(s.dna_row_loss),
-              .dna_predicted = span_of<std::int32_t>(s.dna_predicted),
-              .state_row_loss = span_of<float>(s.state_row_loss),
-              .state_predicted = span_of<std::int32_t>(s.state_predicted)});
+    if (on_batch) s.show(b * batch, used, on_batch);
   }
   return s.summed();
 }

@@ -14,6 +14,7 @@
 #include "dist/communicator.hpp"
 #include "kernels/ops.hpp"
 #include "model/masked_model.hpp"
+#include "train/device_corpus.hpp"
 #include "train/training_step.hpp"
 
 namespace epi::train {
@@ -36,7 +37,8 @@ struct MaskedScores {
   [[nodiscard]] double bits_per_base() const;
 };
 
-/// One micro-batch after its forward pass, in host memory. Rows beyond `samples` have weight 0.
+/// One micro-batch after its forward pass, all of it in host memory. Rows beyond `samples` have
+/// weight 0.
 struct ScoredBatch {
   std::int64_t first_sample = 0;  ///< number of samples[0] in its source
   std::span<const core::SampleRef> samples;
@@ -52,7 +54,7 @@ using OnScoredBatch = std::function<void(const ScoredBatch&)>;
 struct ValidatorSetup {
   kernels::TokenSpec tokens;
   kernels::MaskSpec masks;  ///< of training: rates and spans count, the rest is replaced
-  const core::CorpusView& corpus;
+  const DeviceCorpus& corpus;
   kernels::Ops& ops;
   model::MaskedModel&
       model;  ///< made with the shape of these masks; its activations are overwritten
@@ -63,14 +65,15 @@ struct ValidatorSetup {
 /// Owns its batch, so that a training step prepared before a validation is still ready after it.
 class Validator {
  public:
-  /// Allocates a batch of the model's shape; DeviceError without memory.
+  /// Allocates batches of the model's shape, on the device of the ops and, where that is another
+  /// one, for the host; DeviceError without memory.
   explicit Validator(const ValidatorSetup& setup);
   ~Validator();
 
   /// Scores all samples of `source`, each rank a contiguous share of the micro-batches; sums are
   /// over all ranks and the same on each. Collective. `on_batch`, if given, sees this rank's
   /// batches.
-  MaskedScores run(const data::SampleSource& source, const core::ConstView& parameters,
+  MaskedScores run(const data::SampleSource& source, const model::ParameterBlocks& parameters,
                    const OnScoredBatch& on_batch = {});
 
  private:

@@ -20,7 +20,14 @@ class SayingOps final : public kernels::Ops {
   [[nodiscard]] const char* description() const override { return "avx512, 4 threads"; }
   [[nodiscard]] bool takes(core::DType) const override { return *unit_ != '\0'; }
   [[nodiscard]] const char* bf16_unit() const override { return unit_; }
+  [[nodiscard]] core::DType weights_type(core::DType) const override { return core::DType::f32; }
+  [[nodiscard]] std::int64_t row_width(std::int64_t columns, core::DType) const override {
+    return columns;
+  }
+  [[nodiscard]] bool activates_operands() const override { return true; }
   [[nodiscard]] std::size_t scratch_bytes() const override { return 0; }
+  [[nodiscard]] std::string choices() const override { return ""; }
+  bool take_choices(const std::string&) override { return true; }
 
  private:
   void do_assemble(const kernels::AssembleArgs&, core::Stream&) override {}
@@ -42,6 +49,7 @@ class SayingOps final : public kernels::Ops {
   void do_combine(const kernels::CombineArgs&, core::Stream&) override {}
   void do_convert(const kernels::ConvertArgs&, core::Stream&) override {}
   void do_sum_squares(const kernels::SumSquaresArgs&, core::Stream&) override {}
+  void do_begin_step(const kernels::BeginStepArgs&, core::Stream&) override {}
   void do_update(const kernels::UpdateArgs&, core::Stream&) override {}
 
   const char* unit_;

@@ -37,7 +37,8 @@ class Validation : public testing::Test {
     model::MaskedModel model(config.model, batch_shape(config, kTinyBinBp), *ops);
     const core::Tensor parameters(core::DType::f32, {model.table().block_size()});
     model::initialise(model.table(), 3, 0.3F, parameters);
-    Validator validator({config.tokens, config.masks, corpus_, *ops, model, world, stream});
+    const DeviceCorpus corpus(corpus_, ops->device());
+    Validator validator({config.tokens, config.masks, corpus, *ops, model, world, stream});
     return validator.run(source(count), parameters, on_batch);
   }
 

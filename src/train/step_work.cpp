@@ -1,0 +1,209 @@
+#include "train/step_work.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "train/step_block.hpp"
+
+namespace epi::train {
+namespace {
+
+using core::View;
+
+// A bucket is large enough to use the network well and small enough to start early.
+constexpr std::size_t kBucketBytes = std::size_t{8} << 20U;
+
+double seconds_since(Timings::Clock::time_point start) {
+  return std::chrono::duration<double>(Timings::Clock::now() - start).count();
+}
+
+}  // namespace
+
+model::BatchShape batch_shape(const RunConfig& config, std::int32_t bin_bp) {
+  model::BatchShape shape;
+  shape.batch = config.train.micro_batch;
+  shape.tokens = config.tokens.length;
+  if (config.dna_weight > 0.0) shape.dna_slots = kernels::dna_slots(config.tokens, config.masks);
+  if (config.state_weight > 0.0) {
+    shape.state_slots = kernels::state_slots(config.tokens, config.masks, bin_bp);
+  }
+  return shape;
+}
+
+StepWork::StepWork(const StepSetup& setup, const StepBlock& block, Timings& timings)
+    : setup_(setup),
+      block_(block),
+      timings_(timings),
+      local_(setup.config.train.micro_batches() / setup.world.size()),
+      timed_(setup.ops.device() == core::kCpu),
+      model_(setup.model, batch_shape(setup.config, setup.corpus.view().bin_bp), setup.ops,
+             setup.execution),
+      weights_(model_.table().block_size(), setup.execution.activations, setup.ops),
+      moment1_(core::DType::f32, {model_.table().block_size()}, setup.ops.device()),
+      moment2_(core::DType::f32, {model_.table().block_size()}, setup.ops.device()),
+      slices_(model_.table().slices()) {
+  for (std::int64_t j = 0; j < local_; ++j) {
+    batches_.emplace_back(model_.shape(), setup.ops.device());
+  }
+}
+
+void StepWork::sum_in(core::Tensor gradients) {
+  tree_.emplace(local_, std::move(gradients), setup_.ops);
+  // Sums of several micro-batches wait in the tree while the next forward runs. On devices memory
+  // is not what is short, and what a step's parts share would tie them to one order.
+  if (local_ == 1 && timed_) model_.borrow(tree_->result());
+  buckets_.emplace(setup_.world, tree_->result(), kBucketBytes,
+                   [this](std::int64_t first, std::int64_t count) {
+                     tree_->add_last(first, count, setup_.stream);
+                   });
+}
+
+template <class Body>
+void StepWork::measure(Part part, const Body& body) {
+  if (!timed_) return body();
+  timings_.measure(part, body);
+}
+
+void StepWork::prime() {
+  core::copy(block_.message(), block_.base(), setup_.stream);
+  measure(Part::assemble, [&] { assemble(); });
+  measure(Part::exchange, [&] { sum_message(); });
+}
+
+void StepWork::step(RecordedStep& recording) {
+  begin();
+  compute(recording);
+  measure(Part::update, [&] { update(); });
+  measure(Part::assemble, [&] { assemble(); });
+  const auto sum = [this] { measure(Part::exchange, [&] { sum_message(); }); };
+  if (buckets_->recordable()) return sum();
+  recording.between(sum);
+}
+
+// Loss scales need the targets of all ranks, which came with the last step's message.
+void StepWork::begin() {
+  const RunConfig& config = setup_.config;
+  setup_.ops.begin_step({.states = block_.states(),
+                         .targets = block_.message(kNextDna, 3),
+                         .updates = block_.updates(),
+                         .term_weights = {static_cast<float>(config.dna_weight),
+                                          static_cast<float>(config.state_weight)},
+                         .weight_in_repeats = config.masks.weight_in_repeats(),
+                         .beta1 = static_cast<float>(config.optimizer.beta1),
+                         .beta2 = static_cast<float>(config.optimizer.beta2)},
+                        setup_.stream);
+  core::copy(block_.message(), block_.base(), setup_.stream);
+}
+
+void StepWork::compute(RecordedStep& recording) {
+  const model::BatchShape& shape = model_.shape();
+  model::LossOutputs losses;
+  if (shape.dna_slots > 0) losses.dna_totals = block_.message(kDnaTotals, 3);
+  if (shape.state_slots > 0) losses.state_totals = block_.message(kStateTotals, 3);
+  for (std::size_t j = 0; j < batches_.size(); ++j) {
+    const kernels::StepState* const state = &block_.states()[j];
+    measure(Part::forward, [&] {
+      model_.forward(batches_[j], weights_.blocks(), state, /*training=*/true, losses, {},
+                     setup_.stream);
+    });
+    if (j + 1 == batches_.size()) return backward_last(j, recording);
+    const auto leaf = static_cast<std::int64_t>(j);
+    measure(Part::backward, [&] {
+      model_.backward(batches_[j], weights_.blocks(), state, tree_->leaf(leaf), {}, setup_.stream);
+      tree_->add(leaf, setup_.stream);
+    });
+  }
+}
+
+// The last micro-batch completes gradients from the block's end on: each bucket is merged and its
+// exchange started while the rest is computed.
+void StepWork::backward_last(std::size_t j, RecordedStep& recording) {
+  const auto start = Timings::Clock::now();
+  model::BlockHooks hooks;
+  hooks.gradients_done = [&](std::int64_t offset) { exchange_from(offset, recording); };
+  started_ = 0;
+  // Runs hooks as it goes, so most of the exchange is over when it returns.
+  model_.backward(batches_[j], weights_.blocks(), &block_.states()[j], tree_->leaf(local_ - 1),
+                  hooks, setup_.stream);
+  const auto join = [this] { buckets_->join(setup_.stream); };
+  if (buckets_->recordable()) {
+    join();
+  } else {
+    recording.between(join);
+  }
+  if (!timed_) return;
+  // What the exchange hid behind backward counts as backward.
+  const double exposed_s = exchange().exposed_s;
+  timings_.add(Part::backward, seconds_since(start) - exposed_s);
+  timings_.add(Part::exchange, exposed_s);
+}
+
+// Where the exchange can't be recorded, a graph ends with each bucket; most offsets complete none.
+void StepWork::exchange_from(std::int64_t offset, RecordedStep& recording) {
+  if (!recording.recording() || buckets_->recordable()) {
+    return buckets_->done_from(offset, setup_.stream);
+  }
+  const std::size_t first = started_;
+  const std::size_t end = buckets_->complete(offset);
+  if (first >= end) return;
+  for (std::size_t bucket = first; bucket < end; ++bucket) buckets_->merge(bucket);
+  started_ = end;
+  recording.beside([this, first, end](const core::Event& ready) {
+    for (std::size_t bucket = first; bucket < end; ++bucket) buckets_->start(bucket, ready);
+  });
+}
+
+void StepWork::update() {
+  const OptimizerConfig& optimizer = setup_.config.optimizer;
+  setup_.ops.sum_squares({.in = tree_->result(), .out = block_.gradient_sum_squares()},
+                         setup_.stream);
+  setup_.ops.update({.slices = slices_,
+                     .parameters = weights_.exact(),
+                     .gradients = tree_->result(),
+                     .moment1 = moment1_,
+                     .moment2 = moment2_,
+                     .weights = weights_.copy(),
+                     .updates = block_.updates(),
+                     .beta1 = static_cast<float>(optimizer.beta1),
+                     .beta2 = static_cast<float>(optimizer.beta2),
+                     .epsilon = static_cast<float>(optimizer.epsilon),
+                     .weight_decay = static_cast<float>(optimizer.weight_decay),
+                     .state = block_.update_state()},
+                    setup_.stream);
+}
+
+// Micro-batches of the next step, and how many targets they hold.
+void StepWork::assemble() {
+  const RunConfig& config = setup_.config;
+  core::fill_zero(block_.counts(), setup_.stream);
+  for (std::int64_t j = 0; j < local_; ++j) {
+    kernels::AssembleArgs args = batches_[static_cast<std::size_t>(j)].operands();
+    args.corpus = &setup_.corpus.view();
+    args.samples = block_.next_samples(j);
+    args.tokens = config.tokens;
+    args.masks = config.masks;
+    args.state = block_.next_state(j);
+    args.counts = block_.counts();
+    setup_.ops.assemble(args, setup_.stream);
+  }
+  static_assert(kernels::kDnaTargets == 0 && kernels::kStateTargets == 1);
+  setup_.ops.convert({.in = block_.counts().slice(0, 2), .out = block_.message(kNextDna, 2)},
+                     setup_.stream);
+  setup_.ops.convert({.in = block_.counts().slice(kernels::kRepeatTargets, 1),
+                      .out = block_.message(kNextRepeats, 1)},
+                     setup_.stream);
+}
+
+void StepWork::sum_message() {
+  if (setup_.world.size() == 1) return;
+  setup_.world.start(dist::Reduce::sum, block_.message(), core::Event::record(setup_.stream))
+      .wait(setup_.stream);
+}
+
+std::size_t StepWork::batch_bytes() const {
+  std::size_t sum = 0;
+  for (const model::Batch& batch : batches_) sum += batch.bytes();
+  return sum;
+}
+
+}  // namespace epi::train

@@ -1,0 +1,76 @@
+// What a step queues on its stream: loss scales, forward and backward of this rank's micro-batches,
+// the sum of gradients over the ranks, the update, the next step's batch and the message. All that
+// changes from step to step comes through the StepBlock, so the same work can be recorded and
+// replayed; on a device none of it waits for the host.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "dist/gradient_buckets.hpp"
+#include "model/masked_model.hpp"
+#include "train/gradient_tree.hpp"
+#include "train/recorded_step.hpp"
+#include "train/step_block.hpp"
+#include "train/step_setup.hpp"
+#include "train/timings.hpp"
+#include "train/weights.hpp"
+
+namespace epi::train {
+
+class StepWork {
+ public:
+  /// Allocates all but gradients. `block`, `timings` and what `setup` names must outlive it.
+  /// Parts of steps are timed where ops are done when they return. DeviceError without memory.
+  StepWork(const StepSetup& setup, const StepBlock& block, Timings& timings);
+
+  /// The other half of the construction: f32 [block_size], memory that the ranks reduce fastest.
+  void sum_in(core::Tensor gradients);
+
+  /// The first batch and the sum of its targets: what a step leaves behind for the next.
+  void prime();
+  /// One step. Where ranks exchange through what can't be recorded, `recording` is cut.
+  void step(RecordedStep& recording);
+
+  /// What the gradients' exchange of the last step cost; blocks the host until it is over.
+  [[nodiscard]] dist::ExchangeStatistics exchange() const { return buckets_->statistics(); }
+
+  [[nodiscard]] model::MaskedModel& model() { return model_; }
+  [[nodiscard]] const model::MaskedModel& model() const { return model_; }
+  [[nodiscard]] const Weights& weights() const { return weights_; }
+  [[nodiscard]] core::View moment1() const { return moment1_; }
+  [[nodiscard]] core::View moment2() const { return moment2_; }
+  /// Of all gradients' blocks.
+  [[nodiscard]] std::size_t gradient_bytes() const { return tree_->bytes(); }
+  /// Of the next step's tensors.
+  [[nodiscard]] std::size_t batch_bytes() const;
+
+ private:
+  void begin();
+  void compute(RecordedStep& recording);
+  void backward_last(std::size_t j, RecordedStep& recording);
+  void exchange_from(std::int64_t offset, RecordedStep& recording);
+  void update();
+  void assemble();
+  void sum_message();
+  template <class Body>
+  void measure(Part part, const Body& body);
+
+  StepSetup setup_;
+  const StepBlock& block_;
+  Timings& timings_;
+  std::int64_t local_;  // micro-batches of this rank
+  bool timed_;          // calls return when their work is done
+  model::MaskedModel model_;
+  Weights weights_;
+  core::Tensor moment1_, moment2_;
+  std::vector<kernels::ParameterSlice> slices_;
+  std::optional<GradientTree> tree_;
+  std::optional<dist::GradientBuckets> buckets_;
+  std::vector<model::Batch> batches_;  // of the next step
+  std::size_t started_ = 0;            // buckets whose start this recording has come to
+};
+
+}  // namespace epi::train
