@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -116,8 +117,11 @@ std::unique_ptr<Comm> connect(Communicator& host, core::Device device) {
 
 class NcclRank final : public Communicator {
  public:
-  NcclRank(std::unique_ptr<Communicator> host, core::Device device, std::unique_ptr<Comm> comm)
-      : host_(std::move(host)), device_(device), stream_(device), comm_(std::move(comm)) {}
+  NcclRank(std::unique_ptr<Communicator> host, Stream stream, std::unique_ptr<Comm> comm)
+      : host_(std::move(host)),
+        device_(stream.device()),
+        stream_(std::move(stream)),
+        comm_(std::move(comm)) {}
 
   int rank() const override { return host_->rank(); }
   int size() const override { return host_->size(); }
@@ -274,9 +278,11 @@ std::string nccl_missing() {
 
 std::unique_ptr<Communicator> make_nccl(std::unique_ptr<Communicator>&& host, core::Device device) {
   core::require(device.kind == core::DeviceKind::cuda, "NCCL sums on GPUs");
+  std::optional<Stream> stream;
+  agree(*host, [&] { stream.emplace(device); });
   std::unique_ptr<Comm> comm = connect(*host, device);
   Communicator& ranks = *host;
-  auto nccl = std::make_unique<NcclRank>(std::move(host), device, std::move(comm));
+  auto nccl = std::make_unique<NcclRank>(std::move(host), std::move(*stream), std::move(comm));
   try {
     agree(ranks, [&] { sum_once(*nccl, device); });
   } catch (...) {
