@@ -27,8 +27,8 @@ std::string out_of_memory(int index, std::size_t asked, std::size_t free) {
       index, gpu.name, size_text(asked), size_text(free), size_text(gpu.memory_bytes));
 }
 
-Stream::Stream(Device device) : device_(device) {
-  if (device.kind == DeviceKind::cuda) native_ = device_backend::make_stream(device);
+Stream::Stream(Device device, Priority priority) : device_(device) {
+  if (device.kind == DeviceKind::cuda) native_ = device_backend::make_stream(device, priority);
 }
 
 void Stream::wait(const Event& event) {

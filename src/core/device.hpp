@@ -48,11 +48,14 @@ struct DeviceProperties {
 
 class Event;
 
+/// Which of the streams with work ready a device serves first.
+enum class Priority : std::uint8_t { ordinary, high };
+
 /// A queue of work on one device. Move-only owner. Throws DeviceError if it can't be made.
 class Stream {
  public:
   /// A new queue; on the CPU it holds nothing and costs nothing.
-  explicit Stream(Device device);
+  explicit Stream(Device device, Priority priority = Priority::ordinary);
 
   /// The device whose work it orders; ops refuse streams of another device.
   [[nodiscard]] Device device() const { return device_; }
@@ -128,7 +131,7 @@ void copy(void* to, const void* from, std::size_t bytes, void* stream);
 /// Queues zeroing; without a `stream` it is done on return. DeviceError.
 void fill_zero(void* to, std::size_t bytes, void* stream);
 /// A stream that does not wait for the default one; freed with its last owner. DeviceError.
-[[nodiscard]] std::shared_ptr<void> make_stream(Device device);
+[[nodiscard]] std::shared_ptr<void> make_stream(Device device, Priority priority);
 /// An event after all work queued in `stream`; freed with its last owner. DeviceError.
 [[nodiscard]] std::shared_ptr<void> record_event(void* stream);
 /// Work queued in `stream` from now on waits for `event`; the host does not. DeviceError.

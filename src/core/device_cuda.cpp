@@ -135,10 +135,15 @@ void fill_zero(void* to, std::size_t bytes, void* stream) {
   if (stream == nullptr) check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 
-std::shared_ptr<void> make_stream(Device device) {
+std::shared_ptr<void> make_stream(Device device, Priority priority) {
   check(cudaSetDevice(device.index), "cudaSetDevice");
+  int lowest = 0;
+  int highest = 0;
+  check(cudaDeviceGetStreamPriorityRange(&lowest, &highest), "cudaDeviceGetStreamPriorityRange");
   cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  check(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking,
+                                     priority == Priority::high ? highest : lowest),
+        "cudaStreamCreateWithPriority");
   return {stream, [](void* s) { (void)cudaStreamDestroy(stream_of(s)); }};
 }
 

@@ -40,7 +40,7 @@ void copy(void*, const void*, std::size_t, void*) {
 void fill_zero(void*, std::size_t, void*) {
   refuse();
 }
-std::shared_ptr<void> make_stream(Device) {
+std::shared_ptr<void> make_stream(Device, Priority) {
   refuse();
 }
 std::shared_ptr<void> record_event(void*) {

@@ -1,10 +1,11 @@
 #include "simt/emulated_device.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -16,22 +17,11 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "simt/emulated_memory.hpp"
 #include "simt/machine.hpp"
 
 namespace epi::core {
 namespace {
-
-// --- memory
-
-constexpr std::size_t kAlignment = 256;  // as cudaMalloc's
-constexpr std::size_t kGuard = 256;
-constexpr std::byte kGuardByte{0xA5};
-constexpr int kPoison = 0xff;
-
-struct Allocation {
-  int device;
-  std::size_t bytes;
-};
 
 /// All devices of the process; ranks that are threads share them.
 struct Devices {
@@ -45,8 +35,7 @@ struct Devices {
                               .l2_bytes = std::size_t{4} << 20U,
                               .memory_bytes = std::size_t{1} << 30U,
                               .bus_id = ""};
-  std::map<std::byte*, Allocation> allocations;
-  std::set<void*> pinned;
+  std::map<std::byte*, std::size_t> pinned;  ///< begin and bytes
 };
 
 Devices& devices() {
@@ -59,33 +48,25 @@ void require_device(int index) {
   throw DeviceError(fmt::format("there is no emulated device {}, only {}", index, devices().count));
 }
 
-std::size_t used(int device) {
-  std::size_t sum = 0;
-  for (const auto& [at, allocation] : devices().allocations) {
-    if (allocation.device == device) sum += allocation.bytes;
+bool is_pinned(const void* address) {
+  const std::lock_guard lock(devices().mutex);
+  for (const auto& [begin, bytes] : devices().pinned) {
+    if (address >= begin && address < begin + bytes) return true;
   }
-  return sum;
-}
-
-bool whole(const std::byte* guard) {
-  return std::all_of(guard, guard + kGuard, [](std::byte b) { return b == kGuardByte; });
-}
-
-/// Empty, or which allocation was overrun.
-std::string overrun() {
-  for (const auto& [at, allocation] : devices().allocations) {
-    if (!whole(at - kGuard)) return fmt::format("before {} bytes", allocation.bytes);
-    if (!whole(at + allocation.bytes)) return fmt::format("past {} bytes", allocation.bytes);
-  }
-  return "";
+  return false;
 }
 
 // --- streams
 
 struct EmulatedStream;
 
-/// How much of each stream's work lies before a point.
-using Clock = std::map<const EmulatedStream*, std::uint64_t>;
+/// How much of each stream's work lies before a point. By number: addresses come again.
+using Clock = std::map<std::uint64_t, std::uint64_t>;
+
+std::uint64_t next_number() {
+  static std::atomic<std::uint64_t> made{0};
+  return ++made;
+}
 
 /// Work of streams while it is recorded, in the order in which it was queued.
 struct Recording {
@@ -97,6 +78,7 @@ struct Recording {
 struct EmulatedStream {
   explicit EmulatedStream(int on) : device(on) {}
   int device;
+  std::uint64_t number = next_number();
   Recording* recording = nullptr;  ///< the one that it takes part in
   std::uint64_t queued = 0;
   Clock before;  ///< what its next work waits for
@@ -128,7 +110,7 @@ void queue(void* stream, std::function<void()> work) {
     return work();
   }
   EmulatedStream& queue = stream_of(stream);
-  queue.before[&queue] = ++queue.queued;
+  queue.before[queue.number] = ++queue.queued;
   if (queue.recording == nullptr) return work();
   queue.recording->work.push_back(std::move(work));
 }
@@ -151,7 +133,6 @@ void set_properties(const DeviceProperties& properties) {
 }
 
 std::size_t allocated_bytes() {
-  const std::lock_guard lock(devices().mutex);
   std::size_t sum = 0;
   for (int i = 0; i < devices().count; ++i) sum += used(i);
   return sum;
@@ -159,20 +140,16 @@ std::size_t allocated_bytes() {
 
 void queue(void* stream, std::function<void()> work, const char* name) {
   core::queue(stream, [work = std::move(work), name] {
+    const Access access;
     work();
-    check_guards(name);
+    const std::string where = overrun();
+    if (where.empty()) return;
+    throw LogicError(fmt::format("{} wrote device memory {} of an allocation", name, where));
   });
 }
 
 bool recording() {
   return recording_here != nullptr;
-}
-
-void check_guards(const char* after) {
-  const std::lock_guard lock(devices().mutex);
-  const std::string where = overrun();
-  if (where.empty()) return;
-  throw LogicError(fmt::format("{} wrote device memory {} of an allocation", after, where));
 }
 
 }  // namespace emulated
@@ -194,8 +171,7 @@ DeviceProperties cuda_properties(int index) {
 
 std::size_t cuda_free_bytes(int index) {
   require_device(index);
-  const std::lock_guard lock(devices().mutex);
-  return devices().properties.memory_bytes - used(index);
+  return devices().properties.memory_bytes - emulated::used(index);
 }
 
 namespace device_backend {
@@ -203,27 +179,16 @@ namespace device_backend {
 void* allocate(Device device, std::size_t bytes) {
   require_device(device.index);
   refuse_while_recording("cudaMalloc");
-  const std::lock_guard lock(devices().mutex);
-  const std::size_t free = devices().properties.memory_bytes - used(device.index);
-  if (bytes > free) throw DeviceError(out_of_memory(device.index, bytes, free));
-  const std::size_t all = (bytes + 2 * kGuard + kAlignment - 1) / kAlignment * kAlignment;
-  auto* const memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, all));
-  if (memory == nullptr) throw DeviceError("no host memory for an emulated device");
-  std::memset(memory, static_cast<int>(kGuardByte), all);
-  std::memset(memory + kGuard, kPoison, bytes);
-  devices().allocations[memory + kGuard] = {device.index, bytes};
-  return memory + kGuard;
+  const std::size_t free = cuda_free_bytes(device.index);
+  std::byte* const memory = bytes > free ? nullptr : emulated::allocate(device.index, bytes);
+  if (memory == nullptr) {
+    throw DeviceError("cudaMalloc failed: out of memory (cudaErrorMemoryAllocation)");
+  }
+  return memory;
 }
 
 void release(Device, void* memory) noexcept {
-  const std::lock_guard lock(devices().mutex);
-  if (const std::string where = overrun(); !where.empty()) {
-    (void)std::fprintf(stderr, "device memory was written %s of an allocation\n", where.c_str());
-    std::abort();
-  }
-  auto* const at = static_cast<std::byte*>(memory);
-  devices().allocations.erase(at);
-  std::free(at - kGuard);
+  emulated::release(static_cast<std::byte*>(memory));
 }
 
 void copy(void* to, const void* from, std::size_t bytes, void* stream) {
@@ -236,7 +201,7 @@ void fill_zero(void* to, std::size_t bytes, void* stream) {
       stream, [=] { std::memset(to, 0, bytes); }, "zeroing");
 }
 
-std::shared_ptr<void> make_stream(Device device) {
+std::shared_ptr<void> make_stream(Device device, Priority) {
   require_device(device.index);
   return std::make_shared<EmulatedStream>(device.index);
 }
@@ -282,15 +247,14 @@ void* allocate_pinned(std::size_t bytes) {
   constexpr std::size_t kPage = 4096;
   void* const memory = std::aligned_alloc(kPage, (bytes + kPage - 1) / kPage * kPage);
   if (memory == nullptr) throw DeviceError("cudaHostAlloc failed: out of memory");
-  std::memset(memory, kPoison, bytes);
   const std::lock_guard lock(devices().mutex);
-  devices().pinned.insert(memory);
+  devices().pinned[static_cast<std::byte*>(memory)] = bytes;
   return memory;
 }
 
 void release_pinned(void* memory) noexcept {
   const std::lock_guard lock(devices().mutex);
-  devices().pinned.erase(memory);
+  devices().pinned.erase(static_cast<std::byte*>(memory));
   std::free(memory);
 }
 
@@ -323,7 +287,7 @@ std::shared_ptr<void> end_graph(void* stream) {
   bool joined = true;
   Clock& before = stream_of(stream).before;
   for (EmulatedStream* other : recorded->streams) {
-    joined = joined && before[other] == other->queued;
+    joined = joined && before[other->number] == other->queued;
     other->recording = nullptr;
   }
   if (!joined) {
@@ -353,6 +317,22 @@ void launch(const cuda::Launch& shape, void* stream, std::function<void()> threa
                   core::devices().properties.shared_bytes, shape.shared_bytes));
   core::emulated::queue(
       stream, [shape, body = std::move(thread_body)] { run_kernel(shape, body); }, "a kernel");
+}
+
+void refuse_host_pointers(const void* parameter, std::size_t bytes) {
+  constexpr std::uintptr_t kPage = 4096, kLowest = std::uintptr_t{1} << 32U,
+                           kHighest = std::uintptr_t{1} << 47U;
+  for (std::size_t at = 0; at + sizeof(void*) <= bytes; at += sizeof(void*)) {
+    std::uintptr_t word;
+    std::memcpy(&word, static_cast<const std::byte*>(parameter) + at, sizeof word);
+    if (word < kLowest || word >= kHighest) continue;
+    auto* const address = reinterpret_cast<void*>(word);
+    unsigned char resident;
+    const bool mapped = ::mincore(reinterpret_cast<void*>(word / kPage * kPage), 1, &resident) == 0;
+    if (!mapped || core::emulated::is_device_memory(address) || core::is_pinned(address)) continue;
+    throw core::LogicError(
+        fmt::format("a kernel is given an address in host memory, in byte {} of a parameter", at));
+  }
 }
 
 }  // namespace epi::kernels::simt::twin
