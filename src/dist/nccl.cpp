@@ -279,7 +279,8 @@ std::string nccl_missing() {
 std::unique_ptr<Communicator> make_nccl(std::unique_ptr<Communicator>&& host, core::Device device) {
   core::require(device.kind == core::DeviceKind::cuda, "NCCL sums on GPUs");
   std::optional<Stream> stream;
-  agree(*host, [&] { stream.emplace(device); });
+  // Few blocks, for which all ranks wait: they go before the many of backward.
+  agree(*host, [&] { stream.emplace(device, core::Priority::high); });
   std::unique_ptr<Comm> comm = connect(*host, device);
   Communicator& ranks = *host;
   auto nccl = std::make_unique<NcclRank>(std::move(host), std::move(*stream), std::move(comm));
