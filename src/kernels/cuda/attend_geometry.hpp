@@ -120,12 +120,13 @@ inline constexpr int kStatBytes = 8;
           .shared_bytes = fused_bytes(s.tokens)};
 }
 
-/// Threads of a group that make one pair of log-sum-exp and slope: 8 elements each.
-inline constexpr std::int64_t kStatThreads = 256;
+/// A thread for 8 elements of a query and head.
+inline constexpr int kStatThreads = 256;
 [[nodiscard]] constexpr Launch stats_launch(const AttendShape& s) {
-  const std::int64_t groups = s.batch * padded_tokens(s.tokens) * s.heads;
-  return {.grid_x = blocks_for(groups * (tile_size(s) / 8), kStatThreads),
-          .threads = static_cast<std::uint32_t>(kStatThreads)};
+  const std::int64_t threads = padded_tokens(s.tokens) * s.heads * (tile_size(s) / 8);
+  return {.grid_x = blocks_for(threads, kStatThreads),
+          .grid_z = static_cast<std::uint32_t>(s.batch),
+          .threads = kStatThreads};
 }
 
 // The plain kernels: a warp has a row of its own, `rows` of D floats and one of 32 in shared
