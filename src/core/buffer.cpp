@@ -120,6 +120,7 @@ void copy(const View& to, const ConstView& from, Stream& stream) {
   if (to.device() == kCpu && from.device() == kCpu) {
     if (from.bytes() > 0) std::memcpy(to.raw(), from.raw(), from.bytes());
   } else {
+    require(stream.native() != nullptr, "device memory is copied in a device's stream");
     device_backend::copy(to.raw(), from.raw(), from.bytes(), stream.native());
   }
 }
@@ -128,6 +129,7 @@ void fill_zero(const View& to, Stream& stream) {
   if (to.device() == kCpu) {
     if (to.bytes() > 0) std::memset(to.raw(), 0, to.bytes());
   } else {
+    require(stream.native() != nullptr, "device memory is zeroed in a device's stream");
     device_backend::fill_zero(to.raw(), to.bytes(), stream.native());
   }
 }

@@ -85,7 +85,8 @@ class Tensor {
   View view_;
 };
 
-/// Queues the copy of `from` into `to` (same type and size, any two devices) on `stream`.
+/// Queues the copy of `from` into `to` (same type and size, any two devices) on `stream`, which is
+/// of one of these devices. On the CPU alone it is done on return.
 void copy(const View& to, const ConstView& from, Stream& stream);
 
 /// Queues zeroing of `to` on `stream`.

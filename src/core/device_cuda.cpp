@@ -85,6 +85,13 @@ std::string cuda_missing() {
 }
 
 DeviceProperties cuda_properties(int index) {
+  const int count = cuda_device_count();
+  if (count == 0) throw DeviceError(cuda_missing());
+  if (index < 0 || index >= count) {
+    throw DeviceError(fmt::format(
+        "there is no CUDA device {}: this process sees {} (CUDA_VISIBLE_DEVICES, Slurm: --gpus)",
+        index, count));
+  }
   cudaDeviceProp p{};
   check(cudaGetDeviceProperties(&p, index), "cudaGetDeviceProperties");
   char bus_id[32] = {};
