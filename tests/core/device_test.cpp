@@ -65,6 +65,14 @@ TEST(Graph_ofACopy, runsAtEachLaunchAndNotBefore) {
   }
 }
 
+TEST(Copy_ofDeviceMemoryInACpuStream, isABrokenPromise) {
+  const Tensor tensor(DType::f32, {1}, kGpu);
+  Stream stream(kCpu);
+  float value = 0.0F;
+  EXPECT_THROW(copy(View(&value, {1}), tensor, stream), LogicError);
+  EXPECT_THROW(fill_zero(tensor, stream), LogicError);
+}
+
 TEST(Mark_inAGraph, isSetAnewAtEachLaunch) {
   Stream stream(kGpu);
   Mark before(kGpu), inside(kGpu);

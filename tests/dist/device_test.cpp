@@ -3,8 +3,10 @@
 // would refuse in a recorded graph is an error) and real in another.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <numeric>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "core/bf16.hpp"
@@ -173,6 +175,7 @@ class Doubling final : public Communicator {
   int node_size() const override { return 2; }
   Pending start(Reduce, const View& view, const Event& after) override {
     own_.wait(after);
+    std::this_thread::sleep_for(sum_takes);
     core::copy(view, doubled_.view().slice(0, view.size()), own_);
     return Pending([done = Event::record(own_)](Stream& stream) { stream.wait(done); });
   }
@@ -189,8 +192,10 @@ class Doubling final : public Communicator {
   std::unique_ptr<Communicator> peer_group() override { return make_solo(); }
   void abort(int) override {}
   std::string failure() const override { return ""; }
-  bool capturable() const override { return true; }
+  bool capturable() const override { return sum_takes.count() == 0; }
   std::string description() const override { return "doubling"; }
+
+  std::chrono::milliseconds sum_takes{0};  ///< of the host, in every start
 
  private:
   core::Tensor doubled_ = on_gpu(std::vector<float>(100, 2.0F));
@@ -222,6 +227,27 @@ TEST(GradientBuckets_recordedAsAWhole, sumAndMeasureAtEveryReplay) {
     EXPECT_GT(statistics.exchange_s, 0.0);
     EXPECT_GE(statistics.overlap(), 0.0);
   }
+}
+
+TEST(GradientBuckets_sumsOnTheHost, areExposedWhereBackwardWaitsInThem) {
+  Doubling world;
+  world.sum_takes = std::chrono::milliseconds(20);
+  const core::Tensor gradients(core::DType::f32, {100}, kGpu);
+  Stream stream(kGpu);
+  GradientBuckets buckets(world, gradients, 160);  // of 40, 40, 15 and 5
+  EXPECT_FALSE(buckets.recordable());
+  buckets.done_from(0, stream);
+  const ExchangeStatistics waited = buckets.finish(stream);
+  EXPECT_EQ(waited.buckets, 4);
+  EXPECT_GE(waited.exchange_s, 0.08);
+  EXPECT_GE(waited.exposed_s, 0.08);
+  EXPECT_LT(waited.overlap(), 0.1);
+  // The same sums while the device had work: the end of backward comes after them.
+  for (std::size_t bucket = 0; bucket < 4; ++bucket) buckets.start(bucket, Event::record(stream));
+  const ExchangeStatistics beside = buckets.finish(stream);
+  EXPECT_GE(beside.exchange_s, 0.08);
+  EXPECT_LT(beside.exposed_s, 0.02);
+  EXPECT_GT(beside.overlap(), 0.7);
 }
 
 TEST(GradientBuckets_worldOfOne, isRecordableAndTakesNoTime) {
