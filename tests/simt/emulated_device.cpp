@@ -182,7 +182,7 @@ void* allocate(Device device, std::size_t bytes) {
   const std::size_t free = cuda_free_bytes(device.index);
   std::byte* const memory = bytes > free ? nullptr : emulated::allocate(device.index, bytes);
   if (memory == nullptr) {
-    throw DeviceError("cudaMalloc failed: out of memory (cudaErrorMemoryAllocation)");
+    throw DeviceError(out_of_memory(device.index, bytes, free));
   }
   return memory;
 }

@@ -22,7 +22,5 @@ void set_properties(const DeviceProperties& properties);
 void queue(void* stream, std::function<void()> work, const char* name);
 /// Whether this thread records work into a graph.
 [[nodiscard]] bool recording();
-/// LogicError when memory outside of an allocation has been written; `after` says by what.
-void check_guards(const char* after);
 
 }  // namespace epi::core::emulated

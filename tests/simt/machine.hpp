@@ -67,6 +67,9 @@ void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, 
 /// stream is captured into a graph. LogicError where a device would refuse the launch.
 void launch(const cuda::Launch& shape, void* stream, std::function<void()> thread_body);
 
+/// LogicError when a kernel's parameter holds an address of the host's memory, other than pinned.
+void refuse_host_pointers(const void* parameter, std::size_t bytes);
+
 /// Runs all blocks, in an order of the seed. What a thread throws ends the kernel and comes out.
 void run_kernel(const cuda::Launch& shape, const std::function<void()>& thread_body);
 

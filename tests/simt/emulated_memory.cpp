@@ -1,0 +1,190 @@
+#include "simt/emulated_memory.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string_view>
+
+#include "core/error.hpp"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace epi::core::emulated {
+namespace {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::size_t kGuard = 256;  // as cudaMalloc's alignment
+constexpr std::byte kGuardByte{0xA5};
+constexpr int kPoison = 0xff;
+constexpr std::size_t kSpace = std::size_t{1} << 40U;  // addresses, not memory
+
+struct Allocation {
+  int device;
+  std::size_t bytes;  ///< as asked for
+  std::size_t pages;  ///< in bytes
+};
+
+struct Memory {
+  Memory();
+  std::mutex mutex;
+  std::byte* begin = nullptr;
+  std::byte* end = nullptr;  ///< of the highest page that was ever given out
+  int accesses = 0;
+  std::map<std::byte*, Allocation> allocations;  ///< by the address that was given out
+};
+
+Memory& memory() {
+  static Memory all;
+  return all;
+}
+
+/// For the handler, which may not lock or construct anything.
+std::byte* volatile region_begin = nullptr;
+
+[[noreturn]] void explain_fault(int, siginfo_t* info, void*) {
+  const auto* at = static_cast<std::byte*>(info->si_addr);
+  const std::string_view text =
+      region_begin != nullptr && at >= region_begin && at < region_begin + kSpace
+          ? "host code touched device memory\n"
+          : "segmentation fault\n";
+  (void)!::write(STDERR_FILENO, text.data(), text.size());
+  (void)::signal(SIGSEGV, SIG_DFL);
+  (void)::raise(SIGSEGV);
+  ::_exit(1);
+}
+
+Memory::Memory() {
+  void* const space =
+      ::mmap(nullptr, kSpace, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (space == MAP_FAILED) throw DeviceError("no address space for emulated devices");
+  begin = end = static_cast<std::byte*>(space);
+  region_begin = begin;
+#if !defined(__SANITIZE_ADDRESS__)
+  struct sigaction action = {};
+  action.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
+    explain_fault(signal, info, context);
+  };
+  action.sa_flags = SA_SIGINFO;
+  (void)::sigaction(SIGSEGV, &action, nullptr);
+#endif
+}
+
+/// All pages up to the end of the last allocation in one call: there are many calls.
+void protect(Memory& m, int rights) {
+  if (m.end == m.begin) return;
+  if (::mprotect(m.begin, static_cast<std::size_t>(m.end - m.begin), rights) != 0) {
+    throw DeviceError("the memory of an emulated device can't be protected");
+  }
+}
+
+/// The first gap that is large enough.
+std::byte* find_place(const Memory& m, std::size_t pages) {
+  std::byte* place = m.begin;
+  for (const auto& [at, allocation] : m.allocations) {
+    std::byte* const first = at - kGuard;
+    if (place + pages <= first) return place;
+    place = first + allocation.pages;
+  }
+  return place + pages <= m.begin + kSpace ? place : nullptr;
+}
+
+/// Sanitizers see reads past the end too, and see writes at once.
+void poison_outside(std::byte* at, const Allocation& allocation) {
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_POISON_MEMORY_REGION(at - kGuard, kGuard);
+  ASAN_POISON_MEMORY_REGION(at + allocation.bytes, allocation.pages - kGuard - allocation.bytes);
+#else
+  (void)at;
+  (void)allocation;
+#endif
+}
+
+bool whole(const std::byte* guard) {
+#if defined(__SANITIZE_ADDRESS__)
+  return guard != nullptr;
+#else
+  return std::all_of(guard, guard + kGuard, [](std::byte b) { return b == kGuardByte; });
+#endif
+}
+
+}  // namespace
+
+std::byte* allocate(int device, std::size_t bytes) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  const std::size_t pages = (bytes + 2 * kGuard + kPage - 1) / kPage * kPage;
+  std::byte* const place = find_place(m, pages);
+  if (place == nullptr) return nullptr;
+  m.end = std::max(m.end, place + pages);
+  std::byte* const at = place + kGuard;
+  const Allocation allocation{device, bytes, pages};
+  protect(m, PROT_READ | PROT_WRITE);
+  std::memset(place, static_cast<int>(kGuardByte), pages);
+  std::memset(at, kPoison, bytes);
+  poison_outside(at, allocation);
+  if (m.accesses == 0) protect(m, PROT_NONE);
+  m.allocations[at] = allocation;
+  return at;
+}
+
+void release(std::byte* at) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  const auto found = m.allocations.find(at);
+  require(found != m.allocations.end(), "device memory is released once");
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(at - kGuard, found->second.pages);
+#endif
+  (void)::madvise(at - kGuard, found->second.pages, MADV_DONTNEED);
+  m.allocations.erase(found);
+}
+
+std::size_t used(int device) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  std::size_t sum = 0;
+  for (const auto& [at, allocation] : m.allocations) {
+    if (allocation.device == device) sum += allocation.bytes;
+  }
+  return sum;
+}
+
+bool is_device_memory(const void* address) {
+  const auto* at = static_cast<const std::byte*>(address);
+  return at >= memory().begin && at < memory().begin + kSpace;
+}
+
+std::string overrun() {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  for (const auto& [at, allocation] : m.allocations) {
+    if (!whole(at - kGuard)) return fmt::format("before {} bytes", allocation.bytes);
+    if (!whole(at + allocation.bytes)) return fmt::format("past {} bytes", allocation.bytes);
+  }
+  return "";
+}
+
+Access::Access() {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  if (m.accesses++ > 0) return;
+  protect(m, PROT_READ | PROT_WRITE);
+}
+
+Access::~Access() {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  if (--m.accesses > 0) return;
+  protect(m, PROT_NONE);
+}
+
+}  // namespace epi::core::emulated
