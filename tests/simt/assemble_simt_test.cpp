@@ -9,7 +9,8 @@
 
 #include "kernels/assemble_job.hpp"
 #include "kernels/cuda/assemble.hpp"
-#include "kernels/masking.hpp"
+#include "kernels/device_ops.hpp"
+#include "simt/device_array.hpp"
 #include "simt/machine.hpp"
 
 namespace epi::testing {
@@ -17,44 +18,17 @@ namespace {
 
 using kernels::Ops;
 
-constexpr core::Device kGpu{core::DeviceKind::cuda, 0};
-
 Ops& cpu_ops() {
   static const auto ops = kernels::make_cpu_ops(1);
   return *ops;
 }
+
+/// Each call runs its threads in another order.
 Ops& cuda_ops() {
-  static const auto ops = kernels::make_cuda_ops();
-  return *ops;
-}
-
-/// An emulated device's memory is the host's, so arrays may lie anywhere; only views name it.
-View on_gpu(const View& view) {
-  if (view.size() == 0) return {};
-  const bool is_list = view.rank() == 1;
-  return is_list ? View(view.raw(), view.dtype(), {view.shape(0)}, kGpu)
-                 : View(view.raw(), view.dtype(), {view.shape(0), view.shape(1)}, kGpu);
-}
-
-AssembleArgs on_gpu(AssembleArgs args) {
-  for (View* view :
-       {&args.token_ids, &args.type_ids, &args.dna_rows, &args.dna_labels, &args.dna_weights,
-        &args.state_rows, &args.state_labels, &args.state_weights, &args.counts}) {
-    *view = on_gpu(*view);
-  }
-  return args;
-}
-
-Batch by_kernel(const Job& job, std::span<const SampleRef> samples) {
-  core::Stream stream(kGpu);
-  return assemble(job, samples,
-                  [&](const AssembleArgs& args) { cuda_ops().assemble(on_gpu(args), stream); });
-}
-
-Batch by_cpu(const Job& job, std::span<const SampleRef> samples) {
-  core::Stream stream(core::kCpu);
-  return assemble(job, samples,
-                  [&](const AssembleArgs& args) { cpu_ops().assemble(args, stream); });
+  static kernels::DeviceOps ops(kernels::make_cuda_ops(), [seed = std::uint64_t{0}]() mutable {
+    kernels::simt::twin::set_seed(seed++);
+  });
+  return ops;
 }
 
 /// The defaults, most things hidden in short spans, and both ways with repeats.
@@ -77,8 +51,7 @@ void expect_same(const Genome& genome, const TokenSpec& spec, int windows, unsig
     job.state.seed = seed;
     job.state.first_slot = (std::uint64_t{1} << 32U) - 2;
     const auto samples = random_samples(genome, spec, windows, seed);
-    kernels::simt::twin::set_seed(seed);
-    EXPECT_TRUE(by_kernel(job, samples) == by_cpu(job, samples))
+    EXPECT_TRUE(assembled(job, samples, cuda_ops()) == assembled(job, samples, cpu_ops()))
         << spec.k << "-mers every " << spec.stride << ", " << spec.length << " tokens, seed "
         << seed;
   }
@@ -112,16 +85,38 @@ TEST(AssembleKernel, bins_narrower_than_tokens_have_the_integers_of_the_cpu) {
 }
 
 TEST(AssembleKernel, sample_that_no_check_has_seen_ends_the_kernel) {
-  const Genome genome(200);
-  const Job job{genome, {6, 6, 64}, MaskSpec{}};
+  const TokenSpec spec{6, 6, 64};
   std::vector<SampleRef> bad(5);
-  bad[0].window.segment = 2;
+  bad[0].window.segment = 1;
   bad[1].window.segment = -1;
-  bad[2].window.offset_bp = 20011 - job.spec.window_bp() + 1;
+  bad[2].window.offset_bp = 1000 - spec.window_bp() + 1;
   bad[3].window.offset_bp = -1;
-  bad[4].cell = kCells;
+  bad[4].cell = 1;
+  const DeviceArray<core::SegmentView> segments(
+      std::vector<core::SegmentView>{{.length_bp = 1000, .bases = nullptr, .states = nullptr}});
+  const core::CorpusView corpus{segments.span(), 1, kStates, 200};
+  const DeviceArray<StepState> state(std::vector<StepState>(1));
+  const DeviceArray<std::int32_t> tokens(std::vector<std::int32_t>(64)), types(tokens.values());
+  const DeviceArray<std::int64_t> counts(std::vector<std::int64_t>(kernels::kNumCounts));
+  const auto ops = kernels::make_cuda_ops();
+  core::Stream stream(kGpu);
   for (const SampleRef& sample : bad) {
-    EXPECT_THROW((void)by_kernel(job, {&sample, 1}), core::LogicError);
+    const DeviceArray<SampleRef> samples(std::span<const SampleRef>(&sample, 1));
+    const AssembleArgs args{.corpus = &corpus,
+                            .samples = samples.span(),
+                            .tokens = spec,
+                            .masks = no_masks(),
+                            .state = state.data(),
+                            .token_ids = tokens.view({1, 64}),
+                            .type_ids = types.view({1, 64}),
+                            .dna_rows = {},
+                            .dna_labels = {},
+                            .dna_weights = {},
+                            .state_rows = {},
+                            .state_labels = {},
+                            .state_weights = {},
+                            .counts = counts.view({kernels::kNumCounts})};
+    EXPECT_THROW(ops->assemble(args, stream), core::LogicError);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "kernels/test_tensor.hpp"
 #include "reference/expect_close.hpp"
 #include "reference/reference.hpp"
+#include "simt/device_array.hpp"
 #include "simt/machine.hpp"
 
 namespace epi::kernels {
@@ -23,19 +24,12 @@ using core::ConstView;
 using core::DType;
 using core::Tensor;
 using core::View;
-
-constexpr core::Device kGpu{core::DeviceKind::cuda, 0};
+using testing::DeviceArray;
+using testing::kGpu;
 
 Ops& cuda_ops() {
   static const auto ops = make_cuda_ops();
   return *ops;
-}
-
-/// An emulated device's memory is the host's: `count` elements of a host array from element
-/// `first`.
-template <class T>
-View on_gpu(std::vector<T>& data, std::size_t first, std::initializer_list<std::int64_t> shape) {
-  return View(data.data() + first, shape, kGpu);
 }
 
 std::vector<float> values(std::size_t count, float low, float high, std::uint32_t number) {
@@ -97,17 +91,24 @@ std::vector<std::byte> compare_class_loss(const LossCase& c) {
   }
   StepState state;
   state.loss_scale = {0.25F, 0, 0};
-  std::vector<double> totals{1, 2, 3}, true_totals{1, 2, 3};
+  const DeviceArray<StepState> device_state(std::vector<StepState>{state});
+  const DeviceArray<std::int32_t> device_labels(labels);
+  const DeviceArray<float> device_weights(weights);
+  const DeviceArray<double> totals(std::vector<double>{1, 2, 3});
+  std::vector<double> true_totals{1, 2, 3};
   core::Stream stream(kGpu);
-  const View& host = logits.view();
-  cuda_ops().class_loss({.logits = View(host.raw(), c.type, {c.rows, c.classes}, kGpu),
-                         .labels = on_gpu(labels, 0, {c.rows}),
-                         .weights = on_gpu(weights, 0, {c.rows}),
-                         .state = &state,
-                         .totals = on_gpu(totals, 0, {3}),
+  const Tensor on_gpu(c.type, {c.rows, c.classes}, kGpu);
+  core::copy(on_gpu.view(), logits.view(), stream);
+  cuda_ops().class_loss({.logits = on_gpu.view(),
+                         .labels = device_labels.view({c.rows}),
+                         .weights = device_weights.view({c.rows}),
+                         .state = device_state.data(),
+                         .totals = totals.view({3}),
                          .row_loss = {},
                          .predicted = {}},
                         stream);
+  core::copy(logits.view(), on_gpu.view(), stream);
+  stream.synchronize();
   reference::class_loss({.logits = View(exact.data(), {c.rows, c.classes}),
                          .labels = ConstView(labels.data(), {c.rows}),
                          .weights = ConstView(wide_weights.data(), {c.rows}),
@@ -116,9 +117,9 @@ std::vector<std::byte> compare_class_loss(const LossCase& c) {
                          .row_loss = {},
                          .predicted = {}});
   const double place = c.type == DType::bf16 ? 0x1p-8 : 0.0;
-  reference::expect_close(host, exact, {.relative = 1e-5 + place}, "gradient");
-  reference::expect_close(totals, true_totals, {.relative = 1e-6}, "totals");
-  return {host.raw(), host.raw() + host.bytes()};
+  reference::expect_close(logits.view(), exact, {.relative = 1e-5 + place}, "gradient");
+  reference::expect_close(totals.values(), true_totals, {.relative = 1e-6}, "totals");
+  return {logits.view().raw(), logits.view().raw() + logits.view().bytes()};
 }
 
 TEST(ClassLossKernel, long_rows_agree_with_the_reference) {
@@ -143,17 +144,16 @@ TEST(ClassLossKernel, any_order_of_threads_gives_the_same_bits) {
 
 TEST(ClassLossKernel, label_outside_of_the_classes_ends_the_kernel) {
   for (std::int32_t label : {-1, 5}) {
-    std::vector<float> logits(5);
-    std::vector<std::int32_t> labels{label};
-    std::vector<float> weights{1};
-    std::vector<double> totals(3);
-    StepState state;
+    const DeviceArray<float> logits(std::vector<float>(5)), weights(std::vector<float>{1});
+    const DeviceArray<std::int32_t> labels(std::vector<std::int32_t>{label});
+    const DeviceArray<double> totals(std::vector<double>(3));
+    const DeviceArray<StepState> state(std::vector<StepState>(1));
     core::Stream stream(kGpu);
-    EXPECT_THROW(cuda_ops().class_loss({.logits = on_gpu(logits, 0, {1, 5}),
-                                        .labels = on_gpu(labels, 0, {1}),
-                                        .weights = on_gpu(weights, 0, {1}),
-                                        .state = &state,
-                                        .totals = on_gpu(totals, 0, {3}),
+    EXPECT_THROW(cuda_ops().class_loss({.logits = logits.view({1, 5}),
+                                        .labels = labels.view({1}),
+                                        .weights = weights.view({1}),
+                                        .state = state.data(),
+                                        .totals = totals.view({3}),
                                         .row_loss = {},
                                         .predicted = {}},
                                        stream),
@@ -169,12 +169,11 @@ TEST(SumSquaresKernel, array_that_begins_anywhere_has_the_same_bits) {
   const std::vector<float> numbers = values(static_cast<std::size_t>(count), -2.0F, 3.0F, 2);
   std::vector<double> sums;
   for (std::size_t first = 0; first < 5; ++first) {
-    std::vector<float> data(first);
-    data.insert(data.end(), numbers.begin(), numbers.end());
-    std::vector<double> sum(1);
+    const DeviceArray<float> data(numbers, first);
+    const DeviceArray<double> sum(std::vector<double>(1));
     simt::twin::set_seed(first);
-    cuda_ops().sum_squares({on_gpu(data, first, {count}), on_gpu(sum, 0, {1})}, stream);
-    sums.push_back(sum[0]);
+    cuda_ops().sum_squares({data.view({count}), sum.view({1})}, stream);
+    sums.push_back(sum.values()[0]);
   }
   double expected = 0.0;
   for (const float x : numbers) expected += double{x} * double{x};
@@ -192,32 +191,34 @@ std::vector<float> updated(std::size_t first, std::uint64_t seed) {
                                            {.offset = 4103, .size = 0, .decay = true},
                                            {.offset = 4112, .size = 4889, .decay = true}};
   const auto from = [&](std::uint32_t number, float low) {
-    std::vector<float> data(first);
-    const std::vector<float> numbers = values(kCount, low, 1.0F, number);
-    data.insert(data.end(), numbers.begin(), numbers.end());
-    return data;
+    return DeviceArray<float>(values(kCount, low, 1.0F, number), first);
   };
-  std::vector<float> p = from(3, -1.0F), g = from(4, -1.0F), m = from(5, -1.0F), v = from(6, 0.0F);
+  const DeviceArray<float> p = from(3, -1.0F), g = from(4, -1.0F), m = from(5, -1.0F),
+                           v = from(6, 0.0F);
   StepState state;
   state.learning_rate = 0.01F;
   state.bias_correction1 = 0.271F;
   state.bias_correction2 = 0.0588F;
   state.max_gradient_norm = 1.0F;
   state.gradient_sum_squares = 6.25;
+  const DeviceArray<StepState> device_state(std::vector<StepState>{state});
   core::Stream stream(kGpu);
   simt::twin::set_seed(seed);
   for (int step = 0; step < 2; ++step) {
     cuda_ops().update({.slices = slices,
-                       .parameters = on_gpu(p, first, {kCount}),
-                       .gradients = on_gpu(g, first, {kCount}),
-                       .moment1 = on_gpu(m, first, {kCount}),
-                       .moment2 = on_gpu(v, first, {kCount}),
-                       .state = &state},
+                       .parameters = p.view({kCount}),
+                       .gradients = g.view({kCount}),
+                       .moment1 = m.view({kCount}),
+                       .moment2 = v.view({kCount}),
+                       .weights = {},
+                       .updates = {},
+                       .state = device_state.data()},
                       stream);
   }
   std::vector<float> all;
   for (const auto* data : {&p, &m, &v}) {
-    all.insert(all.end(), data->begin() + static_cast<std::ptrdiff_t>(first), data->end());
+    const std::vector<float> now = data->values();
+    all.insert(all.end(), now.begin(), now.end());
   }
   return all;
 }
