@@ -231,27 +231,6 @@ __device__ void list_chosen(const Arena& arena, std::int32_t blocks, std::uint64
   sync_block();
 }
 
-/// Sets the targets of the chosen spans and clears the slots that are left.
-__device__ void set_dna_targets(const AssembleParams& p, const Window& w, const Arena& arena,
-                                std::int32_t first, std::int32_t chosen) {
-  const std::int64_t slots = w.b * p.dna_slots;
-  const std::int32_t used = chosen * p.plan.tokens;
-  std::int32_t repeats = 0;
-  for (std::int32_t slot = thread(); slot < p.dna_slots; slot += simt::num_threads()) {
-    if (slot >= used) {
-      p.dna.set(slots + slot, 0, 0, 0.0F);
-      continue;
-    }
-    const auto block = static_cast<std::int32_t>(arena.words[slot / p.plan.tokens]);
-    const std::int32_t i = first + block * p.plan.period + slot % p.plan.tokens;
-    const bool repeat = in_repeat(w.bases, p.tokens, i);
-    repeats += repeat ? 1 : 0;
-    p.dna.set(slots + slot, w.b * p.tokens.length + 1 + i, w.ids[i],
-              repeat ? p.masks.weight_in_repeats() : 1.0F);
-  }
-  simt::atomic_add(&arena.sums[kRepeatTargets], repeats);
-}
-
 /// Token `i` of a random span that starts at `start`: its hidden bases are replaced.
 __device__ std::int32_t random_token(const AssembleParams& p, const Window& w, std::uint32_t block,
                                      std::int32_t start, std::int32_t i) {
@@ -264,17 +243,30 @@ __device__ std::int32_t random_token(const AssembleParams& p, const Window& w, s
   return kmer_id(shown, std::int64_t{i} * p.tokens.stride, p.tokens.k);
 }
 
-__device__ void show_spans(const AssembleParams& p, const Window& w, const Arena& arena,
-                           std::int32_t first, std::int32_t chosen) {
-  for (std::int32_t slot = thread(); slot < chosen * p.plan.tokens; slot += simt::num_threads()) {
+/// Sets the targets of the chosen spans, shows what stands there instead and clears the slots that
+/// are left. A slot is one thread's, so a label is read before its token is hidden.
+__device__ void hide_chosen(const AssembleParams& p, const Window& w, const Arena& arena,
+                            std::int32_t first, std::int32_t chosen) {
+  const std::int64_t slots = w.b * p.dna_slots;
+  std::int32_t repeats = 0;
+  for (std::int32_t slot = thread(); slot < p.dna_slots; slot += simt::num_threads()) {
+    if (slot >= chosen * p.plan.tokens) {
+      p.dna.set(slots + slot, 0, 0, 0.0F);
+      continue;
+    }
     const std::uint32_t block = arena.words[slot / p.plan.tokens];
     const std::int32_t start = first + static_cast<std::int32_t>(block) * p.plan.period;
     const std::int32_t i = start + slot % p.plan.tokens;
+    const bool repeat = in_repeat(w.bases, p.tokens, i);
+    repeats += repeat ? 1 : 0;
+    p.dna.set(slots + slot, w.b * p.tokens.length + 1 + i, w.ids[i],
+              repeat ? p.masks.weight_in_repeats() : 1.0F);
     const SpanShown shown =
         span_shown(p.masks, w.draws.words(core::RandomUse::dna_mask, block, 0)[1]);
     if (shown == SpanShown::mask) w.ids[i] = kMask;
     if (shown == SpanShown::random) w.ids[i] = random_token(p, w, block, start, i);
   }
+  simt::atomic_add(&arena.sums[kRepeatTargets], repeats);
 }
 
 __device__ void hide_dna(const AssembleParams& p, const Window& w, const Arena& arena) {
@@ -288,9 +280,7 @@ __device__ void hide_dna(const AssembleParams& p, const Window& w, const Arena& 
   const std::uint64_t last =
       chosen < candidates ? last_chosen_key(arena, blocks, chosen) : ~std::uint64_t{0};
   list_chosen(arena, blocks, last);
-  set_dna_targets(p, w, arena, first, chosen);
-  sync_block();  // labels have been read
-  show_spans(p, w, arena, first, chosen);
+  hide_chosen(p, w, arena, first, chosen);
   if (thread() == 0) {
     arena.sums[kDnaTargets] = chosen * p.plan.tokens;
     arena.sums[kHiddenBases] = chosen * p.plan.hidden_bases;
