@@ -16,6 +16,7 @@
 #include "core/buffer.hpp"
 #include "core/philox.hpp"
 #include "kernels/cuda/gemm.hpp"
+#include "simt/emulated_memory.hpp"
 #include "simt/stand_in_cublaslt.hpp"
 
 namespace epi::kernels::cuda {
@@ -44,6 +45,7 @@ class Matrix {
   }
   [[nodiscard]] core::View view() const { return tensor_.view(); }
   [[nodiscard]] double at(std::int64_t row, std::int64_t column) const {
+    const core::emulated::Access access;
     const std::int64_t i = row * width_ + column;
     const core::View view = tensor_.view();
     if (view.dtype() == DType::f32) return static_cast<double>(view.as<float>()[i]);
@@ -52,6 +54,7 @@ class Matrix {
 
  private:
   void put(std::int64_t i, float value) {
+    const core::emulated::Access access;
     const core::View view = tensor_.view();
     if (view.dtype() == DType::f32) {
       view.as<float>()[i] = value;
@@ -129,6 +132,7 @@ class Cublaslt : public testing::Test {
   static Apart slow(const Case& test) {
     return [c = test.c.view()] {
       std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      const core::emulated::Access access;
       std::memset(c.raw(), 0xff, c.bytes());
     };
   }
