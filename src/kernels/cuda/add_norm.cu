@@ -114,11 +114,11 @@ __global__ void __launch_bounds__(kRowThreads) add_norm_grad_kernel(AddNormGradJ
       sum[i] = load_eight<kWhole>(job.sum + start, at.column(i), hidden);
       dout[i] = load_eight<kWhole>(job.dout + start, at.column(i), hidden);
     }
-    const RowMoments moments = active ? RowMoments{job.mean[n], job.rstd[n]} : RowMoments{};
+    const GradRow row = active ? GradRow{at.hidden, job.mean[n], job.rstd[n]} : GradRow{};
     const std::int64_t sample = active ? n / job.rows_of_sample : 0;
     const std::int64_t first = (n - sample * job.rows_of_sample) * job.hidden;
     norm_grad_row<kWhole>(
-        at, job.gamma, moments, sums,
+        at, job.gamma, row, sums,
         [&](int i, float(&of_sum)[kEight], float(&of_dout)[kEight]) {
           widen_eight(sum[i], of_sum);
           widen_eight(dout[i], of_dout);

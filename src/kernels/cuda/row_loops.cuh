@@ -84,8 +84,9 @@ struct NormGradSums {
   float dbeta[kEights][kEight] = {};
 };
 
-/// A row's own numbers; zeros make it count nowhere.
-struct RowMoments {
+/// A row's own numbers; as they are here it counts nowhere and is not written.
+struct GradRow {
+  int hidden = 0;
   float mean = 0.0F, rstd = 0.0F;
 };
 
@@ -93,22 +94,22 @@ struct RowMoments {
 /// dsum = rstd (g - mean(g) - y mean(g y)) (Ba et al., arXiv 1607.06450, differentiated).
 /// get(i, sum, dout) gives eight i of both, 0 past the row; put(i, dsum) takes the result.
 template <bool kWhole, int kEights, class Get, class Put>
-__device__ void norm_grad_row(const RowPlace& at, const float* gamma, const RowMoments& moments,
+__device__ void norm_grad_row(const RowPlace& at, const float* gamma, const GradRow& row,
                               NormGradSums<kEights>& sums, const Get& get, const Put& put) {
   const auto normal_and_g = [&](int i, float(&normal)[kEight], float(&dout)[kEight],
                                 float(&g)[kEight]) {
     get(i, normal, dout);
-    load_floats<kWhole>(gamma, at.column(i), at.hidden, g);
+    load_floats<kWhole>(gamma, at.column(i), row.hidden, g);
 #pragma unroll
     for (int j = 0; j < kEight; ++j) {
-      normal[j] = (normal[j] - moments.mean) * moments.rstd;
+      normal[j] = (normal[j] - row.mean) * row.rstd;
       g[j] *= dout[j];
     }
   };
   float total = 0.0F, total_normal = 0.0F;
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
-    if (at.column(i) >= at.hidden) continue;
+    if (at.column(i) >= row.hidden) continue;
     float normal[kEight], dout[kEight], g[kEight];
     normal_and_g(i, normal, dout, g);
 #pragma unroll
@@ -123,11 +124,11 @@ __device__ void norm_grad_row(const RowPlace& at, const float* gamma, const RowM
   const float mean_gy = at.sum(total_normal) * at.one_share;
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
-    if (at.column(i) >= at.hidden) continue;
+    if (at.column(i) >= row.hidden) continue;
     float normal[kEight], dout[kEight], g[kEight];
     normal_and_g(i, normal, dout, g);
 #pragma unroll
-    for (int j = 0; j < kEight; ++j) g[j] = moments.rstd * (g[j] - mean_g - normal[j] * mean_gy);
+    for (int j = 0; j < kEight; ++j) g[j] = row.rstd * (g[j] - mean_g - normal[j] * mean_gy);
     put(i, g);
   }
 }

@@ -113,13 +113,19 @@ __device__ inline void store_floats(T* row, int column, int columns,
   store_eight<kWhole>(row, column, columns, narrow_eight<T>(values));
 }
 
-/// Whether rows of `columns` elements at these addresses can be read by 16 bytes: kWhole.
+/// Whether all addresses are multiples of 16.
 template <class... Pointers>
-[[nodiscard]] bool rows_are_whole(std::int64_t columns, Pointers... pointers) {
+[[nodiscard]] bool are_aligned(Pointers... pointers) {
   const auto aligned = [](const void* at) {
     return reinterpret_cast<std::uintptr_t>(at) % sizeof(simt::Words) == 0;
   };
-  return columns % kEight == 0 && (aligned(pointers) && ...);
+  return (aligned(pointers) && ...);
+}
+
+/// Whether rows of `columns` elements at these addresses can be read by 16 bytes: kWhole.
+template <class... Pointers>
+[[nodiscard]] bool rows_are_whole(std::int64_t columns, Pointers... pointers) {
+  return columns % kEight == 0 && are_aligned(pointers...);
 }
 
 }  // namespace epi::kernels::cuda
