@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <string>
 
+#include "kernels/cuda/choose_spans.cuh"
 #include "kernels/cuda/cuda_kernels.hpp"
 #include "kernels/masking.hpp"
 #include "simt/simt.cuh"
@@ -18,9 +19,6 @@ namespace {
 using simt::sync_block;
 using simt::thread;
 
-constexpr int kDigitBits = 8;
-constexpr int kDigits = 1 << kDigitBits;
-constexpr int kKeyBits = 64;
 constexpr std::int32_t kNoToken = -1;
 
 /// The three lists of one kind of targets.
@@ -58,29 +56,6 @@ struct AssembleParams {
   std::int64_t* counts;
 };
 
-/// The arena of a block. `words` becomes the list of chosen blocks once these are known.
-struct Arena {
-  std::uint32_t* words;      // [most_blocks] random word of a lattice block
-  std::int32_t* histogram;   // [kDigits]
-  std::int32_t* warp_sums;   // [kWarp]
-  std::int32_t* picked;      // [2] digit, candidates below it
-  std::int32_t* sums;        // [kNumCounts]
-  std::uint8_t* candidates;  // [most_blocks] whether it may become a span
-  std::uint8_t* hidden;      // [most_bins]
-};
-
-__device__ Arena arena_of(const AssembleShape& shape) {
-  Arena arena;
-  arena.words = reinterpret_cast<std::uint32_t*>(simt::shared());
-  arena.histogram = reinterpret_cast<std::int32_t*>(arena.words + shape.most_blocks);
-  arena.warp_sums = arena.histogram + kDigits;
-  arena.picked = arena.warp_sums + simt::kWarp;
-  arena.sums = arena.picked + 2;
-  arena.candidates = reinterpret_cast<std::uint8_t*>(arena.sums + kNumCounts);
-  arena.hidden = arena.candidates + shape.most_blocks;
-  return arena;
-}
-
 /// What all threads of a block know of their window.
 struct Window {
   std::int64_t b;
@@ -109,21 +84,6 @@ __device__ Window window_of(const AssembleParams& p) {
   w.ids = p.token_ids + w.b * p.tokens.length + 1;
   w.types = p.type_ids + w.b * p.tokens.length + 1;
   return w;
-}
-
-/// How many threads before this one say true; `all` gets how many do. All threads call it.
-__device__ std::int32_t place_among(bool flag, std::int32_t* warp_sums, std::int32_t& all) {
-  const std::uint32_t votes = simt::ballot(flag);
-  if (simt::lane() == 0) warp_sums[simt::warp()] = simt::count_bits(votes);
-  sync_block();
-  std::int32_t before = 0;
-  all = 0;
-  for (int w = 0; w < simt::num_warps(); ++w) {
-    before += w < simt::warp() ? warp_sums[w] : 0;
-    all += warp_sums[w];
-  }
-  sync_block();
-  return before + simt::count_bits(votes & ((1U << static_cast<unsigned>(simt::lane())) - 1U));
 }
 
 __device__ void show_tokens(const AssembleParams& p, const Window& w) {
@@ -163,74 +123,6 @@ __device__ void draw_keys(const AssembleParams& p, const Window& w, const Arena&
   simt::atomic_add(&arena.sums[0], mine);
 }
 
-__device__ std::uint64_t key_of(const Arena& arena, std::int32_t block) {
-  return std::uint64_t{arena.words[block]} << 32U | static_cast<std::uint32_t>(block);
-}
-
-/// Which digit the `wanted`th smallest candidate (from 1) has, by the histogram of digits; leaves
-/// it and the number of candidates with smaller ones in arena.picked. One warp calls it.
-__device__ void pick_digit(const Arena& arena, std::int32_t wanted) {
-  constexpr int kBins = kDigits / simt::kWarp;
-  const std::int32_t* mine = arena.histogram + simt::lane() * kBins;
-  std::int32_t sum = 0;
-  for (int i = 0; i < kBins; ++i) sum += mine[i];
-  std::int32_t through = sum;  // of this lane's bins and all before
-  for (int by = 1; by < simt::kWarp; by *= 2) {
-    const std::int32_t other = simt::shuffle_up(through, by);
-    through += simt::lane() >= by ? other : 0;
-  }
-  std::int32_t before = through - sum;
-  if (wanted <= before || wanted > through) return;
-  int bin = 0;
-  while (before + mine[bin] < wanted) before += mine[bin++];
-  arena.picked[0] = simt::lane() * kBins + bin;
-  arena.picked[1] = before;
-}
-
-/// The largest of the `wanted` smallest keys of candidates, of which there are more than `wanted`:
-/// digit by digit from the highest, as in a radix sort that keeps only the bin it is after.
-__device__ std::uint64_t last_chosen_key(const Arena& arena, std::int32_t blocks,
-                                         std::int32_t wanted) {
-  std::uint64_t prefix = 0;
-  for (int shift = kKeyBits - kDigitBits;; shift -= kDigitBits) {
-    for (int i = thread(); i < kDigits; i += simt::num_threads()) arena.histogram[i] = 0;
-    sync_block();
-    for (std::int32_t block = thread(); block < blocks; block += simt::num_threads()) {
-      // Both keys without this digit and all below; of the highest digit nothing is left.
-      const std::uint64_t rest = key_of(arena, block) ^ prefix;
-      const bool same = shift + kDigitBits == kKeyBits || (rest >> (shift + kDigitBits)) == 0;
-      if (arena.candidates[block] == 0 || !same) continue;
-      simt::atomic_add(&arena.histogram[(rest >> shift) % kDigits], 1);
-    }
-    sync_block();
-    if (simt::warp() == 0) pick_digit(arena, wanted);
-    sync_block();
-    const std::int32_t digit = arena.picked[0];
-    const std::int32_t count = arena.histogram[digit];
-    wanted -= arena.picked[1];
-    prefix |= static_cast<std::uint64_t>(digit) << shift;
-    sync_block();
-    // All that begin so are chosen: what follows the prefix doesn't matter.
-    if (count == wanted) return prefix | ((std::uint64_t{1} << shift) - 1);
-  }
-}
-
-/// Replaces arena.words by the chosen blocks, ascending. Entries go to places that were read
-/// before.
-__device__ void list_chosen(const Arena& arena, std::int32_t blocks, std::uint64_t last) {
-  std::int32_t listed = 0;
-  for (std::int32_t from = 0; from < blocks; from += simt::num_threads()) {
-    const std::int32_t block = from + thread();
-    const bool chosen =
-        block < blocks && arena.candidates[block] != 0 && key_of(arena, block) <= last;
-    std::int32_t all = 0;
-    const std::int32_t place = listed + place_among(chosen, arena.warp_sums, all);
-    if (chosen) arena.words[place] = static_cast<std::uint32_t>(block);
-    listed += all;
-  }
-  sync_block();
-}
-
 /// Token `i` of a random span that starts at `start`: its hidden bases are replaced.
 __device__ std::int32_t random_token(const AssembleParams& p, const Window& w, std::uint32_t block,
                                      std::int32_t start, std::int32_t i) {
@@ -243,10 +135,9 @@ __device__ std::int32_t random_token(const AssembleParams& p, const Window& w, s
   return kmer_id(shown, std::int64_t{i} * p.tokens.stride, p.tokens.k);
 }
 
-/// Sets the targets of the chosen spans, shows what stands there instead and clears the slots that
-/// are left. A slot is one thread's, so a label is read before its token is hidden.
-__device__ void hide_chosen(const AssembleParams& p, const Window& w, const Arena& arena,
-                            std::int32_t first, std::int32_t chosen) {
+/// Sets the targets of the chosen spans and clears the slots that are left.
+__device__ void set_dna_targets(const AssembleParams& p, const Window& w, const Arena& arena,
+                                std::int32_t first, std::int32_t chosen) {
   const std::int64_t slots = w.b * p.dna_slots;
   std::int32_t repeats = 0;
   for (std::int32_t slot = thread(); slot < p.dna_slots; slot += simt::num_threads()) {
@@ -254,19 +145,28 @@ __device__ void hide_chosen(const AssembleParams& p, const Window& w, const Aren
       p.dna.set(slots + slot, 0, 0, 0.0F);
       continue;
     }
-    const std::uint32_t block = arena.words[slot / p.plan.tokens];
-    const std::int32_t start = first + static_cast<std::int32_t>(block) * p.plan.period;
-    const std::int32_t i = start + slot % p.plan.tokens;
+    const auto block = static_cast<std::int32_t>(arena.words[slot / p.plan.tokens]);
+    const std::int32_t i = first + block * p.plan.period + slot % p.plan.tokens;
     const bool repeat = in_repeat(w.bases, p.tokens, i);
     repeats += repeat ? 1 : 0;
     p.dna.set(slots + slot, w.b * p.tokens.length + 1 + i, w.ids[i],
               repeat ? p.masks.weight_in_repeats() : 1.0F);
+  }
+  simt::atomic_add(&arena.sums[kRepeatTargets], repeats);
+}
+
+/// Hides the targets' tokens: each thread those whose labels it has read.
+__device__ void show_spans(const AssembleParams& p, const Window& w, const Arena& arena,
+                           std::int32_t first, std::int32_t chosen) {
+  for (std::int32_t slot = thread(); slot < chosen * p.plan.tokens; slot += simt::num_threads()) {
+    const std::uint32_t block = arena.words[slot / p.plan.tokens];
+    const std::int32_t start = first + static_cast<std::int32_t>(block) * p.plan.period;
+    const std::int32_t i = start + slot % p.plan.tokens;
     const SpanShown shown =
         span_shown(p.masks, w.draws.words(core::RandomUse::dna_mask, block, 0)[1]);
     if (shown == SpanShown::mask) w.ids[i] = kMask;
     if (shown == SpanShown::random) w.ids[i] = random_token(p, w, block, start, i);
   }
-  simt::atomic_add(&arena.sums[kRepeatTargets], repeats);
 }
 
 __device__ void hide_dna(const AssembleParams& p, const Window& w, const Arena& arena) {
@@ -280,7 +180,8 @@ __device__ void hide_dna(const AssembleParams& p, const Window& w, const Arena& 
   const std::uint64_t last =
       chosen < candidates ? last_chosen_key(arena, blocks, chosen) : ~std::uint64_t{0};
   list_chosen(arena, blocks, last);
-  hide_chosen(p, w, arena, first, chosen);
+  set_dna_targets(p, w, arena, first, chosen);
+  show_spans(p, w, arena, first, chosen);
   if (thread() == 0) {
     arena.sums[kDnaTargets] = chosen * p.plan.tokens;
     arena.sums[kHiddenBases] = chosen * p.plan.hidden_bases;
@@ -368,7 +269,7 @@ __device__ void set_state_targets(const AssembleParams& p, const Window& w, cons
 
 constexpr std::uint32_t kMostThreads = 512;
 
-__global__ void __launch_bounds__(kMostThreads) assemble_kernel(AssembleParams p) {
+__global__ void __launch_bounds__(kMostThreads, 1) assemble_kernel(AssembleParams p) {
   const Window w = window_of(p);
   const Arena arena = arena_of(p.shape);
   const std::int64_t first_bin = w.offset_bp / p.bin_bp;
