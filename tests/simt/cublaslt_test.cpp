@@ -32,30 +32,37 @@ std::int64_t padded(std::int64_t columns) {
   return (columns + 7) / 8 * 8;
 }
 
-/// A matrix on the device, read and written element by element: emulated memory is the host's.
+/// A matrix on the device, and what the host last knew of it.
 class Matrix {
  public:
   Matrix(DType type, std::int64_t rows, std::int64_t columns, std::uint32_t salt)
-      : width_(padded(columns)), tensor_(type, {rows, width_}, kDevice) {
+      : width_(padded(columns)),
+        known_(type, {rows, width_}),
+        tensor_(type, {rows, width_}, kDevice) {
     for (std::int64_t i = 0; i < rows * width_; ++i) {
       const auto word =
           core::philox(1, core::RandomUse::test, {salt, static_cast<std::uint32_t>(i), 0, 0});
       put(i, core::uniform_float(word[0]) - 0.5F);
     }
+    core::Stream stream(kDevice);
+    core::copy(tensor_, known_, stream);
   }
   [[nodiscard]] core::View view() const { return tensor_.view(); }
+  /// Makes known what the device holds.
+  void pull(core::Stream& stream) const {
+    core::copy(known_, tensor_, stream);
+    stream.synchronize();
+  }
   [[nodiscard]] double at(std::int64_t row, std::int64_t column) const {
-    const core::emulated::Access access;
     const std::int64_t i = row * width_ + column;
-    const core::View view = tensor_.view();
+    const core::View& view = known_.view();
     if (view.dtype() == DType::f32) return static_cast<double>(view.as<float>()[i]);
     return static_cast<double>(core::to_float(view.as<core::BFloat16>()[i]));
   }
 
  private:
   void put(std::int64_t i, float value) {
-    const core::emulated::Access access;
-    const core::View view = tensor_.view();
+    const core::View& view = known_.view();
     if (view.dtype() == DType::f32) {
       view.as<float>()[i] = value;
     } else {
@@ -63,7 +70,7 @@ class Matrix {
     }
   }
   std::int64_t width_;
-  core::Tensor tensor_;
+  core::Tensor known_, tensor_;
 };
 
 double gelu(double x) {
@@ -100,6 +107,9 @@ struct Case {
     if (epilogue == Epilogue::gelu_grad) p.pre_in = pre.view();
     if (epilogue == Epilogue::column_sums) p.sums = sums.view().slice(0, kM);
     return p;
+  }
+  void pull(core::Stream& stream) const {
+    for (const Matrix* matrix : {&sums, &pre, &c}) matrix->pull(stream);
   }
   [[nodiscard]] double factor_a(std::int64_t i, std::int64_t l) const {
     return a_layout == Layout::plain ? a.at(i, l) : a.at(l, i);
@@ -158,6 +168,7 @@ TEST_F(Cublaslt, plain_products_of_all_layouts_and_types_are_right) {
       for (const Layout b : {Layout::plain, Layout::transposed}) {
         const Case test(operands, result, a, b);
         gemm.run(test.product(Epilogue::none), stream.native());
+        test.pull(stream);
         for (std::int64_t i = 0; i < kM; ++i) {
           for (std::int64_t j = 0; j < kN; ++j) {
             ASSERT_NEAR(test.c.at(i, j), test.exact(i, j), tolerance(result, test.exact(i, j)));
@@ -173,6 +184,7 @@ TEST_F(Cublaslt, padding_of_the_result_is_left_alone) {
   const Case test(DType::f32, DType::f32, Layout::plain, Layout::transposed);
   const double before = test.c.at(3, kN);
   gemm.run(test.product(Epilogue::none), stream.native());
+  test.pull(stream);
   EXPECT_EQ(test.c.at(3, kN), before);
 }
 
@@ -181,6 +193,7 @@ TEST_F(Cublaslt, products_that_add_add_once_although_they_are_timed) {
   const Case test(DType::bf16, DType::f32, Layout::transposed, Layout::plain);
   const double before = test.c.at(5, 7);
   gemm.run(test.product(Epilogue::none, Write::add), stream.native());
+  test.pull(stream);
   EXPECT_NEAR(test.c.at(5, 7), before + test.exact(5, 7), 1e-5);
 }
 
@@ -188,6 +201,7 @@ TEST_F(Cublaslt, bias_and_gelu_keep_the_pre_activation) {
   Gemm gemm(kDevice, {});
   const Case test(DType::bf16, DType::bf16, Layout::plain, Layout::transposed);
   gemm.run(test.product(Epilogue::bias_gelu), stream.native(), slow(test));
+  test.pull(stream);
   for (std::int64_t j = 0; j < kN; ++j) {
     const double pre = test.exact(4, j) + test.bias.at(0, j);
     EXPECT_NEAR(test.pre.at(4, j), pre, tolerance(DType::bf16, pre));
@@ -199,6 +213,7 @@ TEST_F(Cublaslt, gradients_of_gelu_ride_on_the_product) {
   Gemm gemm(kDevice, {});
   const Case test(DType::bf16, DType::bf16, Layout::plain, Layout::plain);
   gemm.run(test.product(Epilogue::gelu_grad), stream.native(), slow(test));
+  test.pull(stream);
   constexpr double kStep = 1e-6;
   for (std::int64_t j = 0; j < kN; ++j) {
     const double x = test.pre.at(2, j);
@@ -212,6 +227,7 @@ TEST_F(Cublaslt, column_sums_ride_on_gradients_of_weights) {
   Gemm gemm(kDevice, {});
   const Case test(DType::bf16, DType::f32, Layout::transposed, Layout::plain);
   gemm.run(test.product(Epilogue::column_sums), stream.native(), slow(test));
+  test.pull(stream);
   for (std::int64_t i = 0; i < kM; ++i) {
     double sum = 0;
     for (std::int64_t l = 0; l < kK; ++l) sum += test.factor_a(i, l);
@@ -237,6 +253,7 @@ TEST_F(Cublaslt, sums_of_no_fixed_order_and_too_large_workspaces_are_never_taken
     Gemm gemm(kDevice, {});
     const Case test(DType::bf16, DType::f32, Layout::transposed, Layout::plain);
     gemm.run(test.product(Epilogue::none), stream.native());
+    test.pull(stream);
     const std::vector<char> taken = algorithms(gemm.choices());
     ASSERT_EQ(taken.size(), 1U);
     EXPECT_TRUE(taken[0] == '1' || taken[0] == '3') << gemm.choices();
@@ -247,6 +264,7 @@ TEST_F(Cublaslt, without_split_k_no_algorithm_cuts_the_inner_dimension) {
   Gemm gemm(kDevice, {.split_k = false});
   const Case test(DType::bf16, DType::f32, Layout::transposed, Layout::plain);
   gemm.run(test.product(Epilogue::none), stream.native());
+  test.pull(stream);
   EXPECT_EQ(algorithms(gemm.choices()), std::vector<char>{'3'});
 }
 
@@ -254,11 +272,13 @@ TEST_F(Cublaslt, choices_that_travel_give_the_same_bits) {
   Gemm first(kDevice, {});
   const Case test(DType::bf16, DType::f32, Layout::transposed, Layout::plain);
   first.run(test.product(Epilogue::none), stream.native());
+  test.pull(stream);
   const std::string choices = first.choices();
   const double before = test.c.at(1, 2);
   Gemm second(kDevice, {});
   ASSERT_TRUE(second.take_choices(choices));
   second.run(test.product(Epilogue::none), stream.native());
+  test.pull(stream);
   EXPECT_EQ(second.choices(), choices);
   EXPECT_EQ(test.c.at(1, 2), before);
 }
@@ -273,6 +293,7 @@ TEST_F(Cublaslt, choices_of_another_library_or_damaged_ones_are_left) {
   damaged.replace(damaged.size() - 3, 2, "zz");
   EXPECT_FALSE(gemm.take_choices(damaged));
   gemm.run(test.product(Epilogue::none), stream.native());
+  test.pull(stream);
   EXPECT_NEAR(test.c.at(0, 0), test.exact(0, 0), 1e-5);
 }
 
@@ -287,8 +308,10 @@ TEST_F(Cublaslt, a_shape_is_run_once_before_it_is_recorded) {
   core::Graph::begin(stream);
   gemm.run(test.product(Epilogue::none), stream.native());
   const core::Graph graph = core::Graph::end(stream);
+  test.pull(stream);
   EXPECT_EQ(test.c.at(6, 6), 0.0);
   graph.launch(stream);
+  test.pull(stream);
   EXPECT_NEAR(test.c.at(6, 6), test.exact(6, 6), 1e-5);
 }
 
