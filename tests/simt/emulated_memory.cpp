@@ -7,12 +7,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <string_view>
 
 #include "core/error.hpp"
+#include "simt/machine.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -52,11 +53,20 @@ std::byte* volatile region_begin = nullptr;
 
 [[noreturn]] void explain_fault(int, siginfo_t* info, void*) {
   const auto* at = static_cast<std::byte*>(info->si_addr);
-  const std::string_view text =
-      region_begin != nullptr && at >= region_begin && at < region_begin + kSpace
-          ? "host code touched device memory\n"
-          : "segmentation fault\n";
-  (void)!::write(STDERR_FILENO, text.data(), text.size());
+  const kernels::simt::twin::Position& here = kernels::simt::twin::position;
+  char text[200];
+  int length = 0;
+  if (here.num_threads > 0) {
+    length = std::snprintf(
+        text, sizeof text,
+        "a kernel touched memory that is not there: thread %d of block (%d, %d, %d)\n", here.thread,
+        here.block[0], here.block[1], here.block[2]);
+  } else {
+    const bool ours = region_begin != nullptr && at >= region_begin && at < region_begin + kSpace;
+    length = std::snprintf(text, sizeof text, "%s\n",
+                           ours ? "host code touched device memory" : "segmentation fault");
+  }
+  (void)!::write(STDERR_FILENO, text, static_cast<std::size_t>(length));
   (void)::signal(SIGSEGV, SIG_DFL);
   (void)::raise(SIGSEGV);
   ::_exit(1);

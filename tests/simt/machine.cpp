@@ -413,7 +413,10 @@ void Machine::run(const cuda::Launch& shape, const std::function<void()>& body) 
     explicit Running(bool& running) : flag(running) { flag = true; }
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
-    ~Running() { flag = false; }
+    ~Running() {
+      flag = false;
+      position = {};
+    }
   } const running(running_);
   random_ = Random(seed_ * 1000003 + launches_++);
   fibers_.grow(shape.threads, fiber_main);

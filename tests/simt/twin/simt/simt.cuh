@@ -101,8 +101,9 @@ T from_word(std::uint64_t word) {
 
 /// Kernels take what can be copied as bytes, and no address of the host's memory.
 template <class T>
-void check_parameter(T& parameter) {
+void check_parameter(T parameter) {
   static_assert(std::is_trivially_copyable_v<T>);
+  // Padding may hold anything. Of a copy: GCC 12 clears too much in arrays of structs.
   __builtin_clear_padding(&parameter);
   refuse_host_pointers(&parameter, sizeof parameter);
 }
@@ -232,9 +233,10 @@ inline void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std::uint32
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const cuda::Launch& shape, void* stream,
             const Arguments&... arguments) {
-  std::tuple<Parameters...> parameters{Parameters(arguments)...};
+  const std::tuple<Parameters...> parameters{Parameters(arguments)...};
   if (stream != nullptr) {  // tests of single kernels work in host memory, without a stream
-    std::apply([](auto&... parameter) { (twin::check_parameter(parameter), ...); }, parameters);
+    std::apply([](const auto&... parameter) { (twin::check_parameter(parameter), ...); },
+               parameters);
   }
   twin::launch(shape, stream, [kernel, parameters] { std::apply(kernel, parameters); });
 }
