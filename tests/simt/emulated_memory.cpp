@@ -51,7 +51,8 @@ Memory& memory() {
 /// For the handler, which may not lock or construct anything.
 std::byte* volatile region_begin = nullptr;
 
-[[noreturn]] void explain_fault(int, siginfo_t* info, void*) {
+// Not under the address sanitizer, whose own handler says more.
+[[noreturn, maybe_unused]] void explain_fault(int, siginfo_t* info, void*) {
   const auto* at = static_cast<std::byte*>(info->si_addr);
   const kernels::simt::twin::Position& here = kernels::simt::twin::position;
   char text[200];
