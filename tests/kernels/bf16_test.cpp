@@ -85,6 +85,7 @@ class Bf16 : public testing::Test {
 };
 
 TEST_F(Bf16, stored_results_are_rounded_to_nearest_even) {
+  if (weights == DType::bf16) GTEST_SKIP() << "no bias of such a product has more bits than bf16";
   const Tensor x(DType::bf16, {1, 1}), w(weights, {kHalves, 1}), y(DType::bf16, {1, kHalves});
   for (const std::uint32_t lower : kLowerHalves) {
     std::vector<float> bias = floats_with(lower);

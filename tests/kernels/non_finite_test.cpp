@@ -85,7 +85,7 @@ TEST_P(NonFinite, linear_has_it_in_the_column_of_the_weight) {
 }
 
 TEST_P(NonFinite, linear_with_gelu_keeps_nan) {
-  const Tensor x = active({kM, kK}), w = weight({kN, kK}), y = active({kM, kN}), b = real({kN}),
+  const Tensor x = active({kM, kK}), w = weight({kN, kK}), y = active({kM, kN}), b = weight({kN}),
                pre = active({kM, kN});
   set_number(b, 7, kNan);
   ops.linear({.x = x, .w = w, .b = b, .epilogue = Activation::gelu_tanh, .y = y, .pre = pre},
@@ -112,7 +112,7 @@ TEST_P(NonFinite, linear_grad_input_has_it_in_the_row_of_the_gradient) {
 TEST_P(NonFinite, linear_grad_weight_has_it_in_the_row_or_column) {
   for (const Activation activation : {Activation::none, Activation::gelu, Activation::gelu_tanh}) {
     for (const std::int64_t m : {std::int64_t{0}, kM - 1}) {
-      Tensor dy = active({kM, kN}), x = active({kM, kK}), dw = weight({kN, kK}), db = real({kN});
+      Tensor dy = active({kM, kN}), x = active({kM, kK}), dw = real({kN, kK}), db = real({kN});
       set_number(x, m * kK + 7, kNan);
       ops.linear_grad_weight({.dy = dy, .x = x, .activation = activation, .dw = dw, .db = db},
                              stream);

@@ -62,7 +62,7 @@ class Padded : public testing::TestWithParam<std::tuple<DType, std::int64_t>> {
 
 TEST_P(Padded, linear_writes_the_same_rows) {
   const Tensor x = random_tensor(type, {kRows, kInputs}, 1), w = weight({columns, kInputs}),
-               b = random_tensor(DType::f32, {columns}, 2);
+               b = weight({columns});
   for (const Activation epilogue : {Activation::none, Activation::gelu_tanh}) {
     const Tensor y(type, {kRows, columns}), wide(type, {kRows, width});
     const Tensor pre(type, {kRows, columns}), wide_pre(type, {kRows, width});
