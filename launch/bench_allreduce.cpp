@@ -15,6 +15,7 @@
 #include "core/error.hpp"
 #include "core/version.hpp"
 #include "dist/communicator.hpp"
+#include "dist/nccl.hpp"
 #include "exit_codes.hpp"
 
 namespace epi::launch {
@@ -116,7 +117,8 @@ std::string as_table(const std::vector<AllreduceRow>& rows, const std::string& w
                         row.ranks, 1e-6 * row.bytes, 1e3 * row.median_s, row.algorithm_gb_per_s(),
                         row.bus_gb_per_s());
   }
-  return text + "one rank moves nothing: its time is what a call costs\n";
+  return text +
+         "one rank moves nothing: its time is what a call costs; NCCL takes one rank a GPU\n";
 }
 
 int bench_allreduce(const AllreduceOptions& options) {
@@ -125,6 +127,10 @@ int bench_allreduce(const AllreduceOptions& options) {
       device == core::kCpu ? "the host" : core::cuda_properties(device.index).name;
   std::vector<AllreduceRow> rows;
   for (const int ranks : options.ranks) rows.push_back(by_threads(ranks, options, device));
+  if (device != core::kCpu && dist::nccl_missing().empty()) {
+    const auto world = dist::make_nccl(dist::make_solo(), device);
+    rows.push_back(timed_sum(*world, options, device));
+  }
   put_out(options.json, as_json(rows, where), as_table(rows, where));
   return kDone;
 }

@@ -5,8 +5,11 @@
 #include <memory>
 #include <vector>
 
+#include "bench_corpus.hpp"
 #include "bench_machine.hpp"
+#include "bench_trained.hpp"
 #include "core/buffer.hpp"
+#include "core/error.hpp"
 #include "core/philox.hpp"
 #include "dist/communicator.hpp"
 #include "kernels/ops.hpp"
@@ -22,52 +25,10 @@ using train::Part;
 using train::Timings;
 
 constexpr std::uint64_t kSeed = 1;
-constexpr std::int32_t kStates = 25;  // the Roadmap model of the bundled data
-constexpr std::int32_t kBinBp = 200;
-constexpr std::int64_t kStateRunBins = 8;
-
-/// Uniform random bases with states in runs: no biology, only the shapes of it.
-class SyntheticCorpus {
- public:
-  explicit SyntheticCorpus(std::int64_t length_bp)
-      : bases_(static_cast<std::size_t>(length_bp)),
-        states_(static_cast<std::size_t>((length_bp + kBinBp - 1) / kBinBp)) {
-    for (std::size_t i = 0; i < bases_.size(); ++i) bases_[i] = draw(i, 0, 4);
-    for (std::size_t i = 0; i < states_.size(); ++i) {
-      states_[i] = static_cast<std::uint8_t>(1 + draw(i / kStateRunBins, 1, kStates));
-    }
-    segment_ = {0, 0, length_bp, bases_.data(), &rows_};
-    rows_ = states_.data();
-  }
-  SyntheticCorpus(const SyntheticCorpus&) = delete;
-  SyntheticCorpus& operator=(const SyntheticCorpus&) = delete;
-
-  [[nodiscard]] core::CorpusView view() const { return {{&segment_, 1}, 1, kStates, kBinBp}; }
-
- private:
-  static std::uint8_t draw(std::size_t i, std::uint32_t what, std::uint32_t below) {
-    const auto low = static_cast<std::uint32_t>(i);
-    const core::PhiloxBlock words = core::philox(kSeed, core::RandomUse::test, {low, what, 0, 0});
-    return static_cast<std::uint8_t>(core::uniform_below(words[0], below));
-  }
-
-  std::vector<std::uint8_t> bases_, states_;
-  const std::uint8_t* rows_ = nullptr;
-  core::SegmentView segment_;
-};
-
-model::ModelConfig model_of(const BenchOptions& options, const kernels::TokenSpec& tokens) {
-  model::ModelConfig config = model::preset(options.model);
-  config.vocabulary = tokens.vocabulary();
-  config.num_states = kStates;
-  config.positions = std::max(config.positions, options.tokens);
-  return config;
-}
-
 model::BatchShape shape_of(const BenchOptions& options, const kernels::TokenSpec& tokens,
                            const kernels::MaskSpec& masks) {
   return {options.batch, options.tokens, kernels::dna_slots(tokens, masks),
-          kernels::state_slots(tokens, masks, kBinBp)};
+          kernels::state_slots(tokens, masks, SyntheticCorpus::kBinBp)};
 }
 
 /// What one step took, and of that each op.
@@ -84,7 +45,7 @@ class Bench {
         tokens_{6, 6, options.tokens},
         ops_(kernels::make_cpu_ops(options.threads)),
         precision_(precision_of(options.precision, *ops_)),
-        model_(model_of(options, tokens_), shape_of(options, tokens_, masks_), *ops_,
+        model_(bench_model(options, tokens_), shape_of(options, tokens_, masks_), *ops_,
                {.activations = precision_.activations, .recompute = options.recompute}),
         batch_(model_.shape(), core::kCpu),
         corpus_(tokens_.window_bp() * options.batch),
@@ -199,10 +160,10 @@ class Bench {
   kernels::StepState state_;
 };
 
-/// One step to warm up, then the timed ones from the fastest to the slowest. Peaks are measured
+/// The timed steps from the fastest to the slowest. Peaks are measured
 /// between them, from registers, so that they see the same neighbours.
-std::vector<Step> timed_steps(Bench& bench, std::int64_t count, Roofs& roofs) {
-  static_cast<void>(bench.step());
+std::vector<Step> timed_steps(Bench& bench, std::int64_t warmup, std::int64_t count, Roofs& roofs) {
+  for (std::int64_t i = 0; i < warmup; ++i) static_cast<void>(bench.step());
   std::vector<Step> steps;
   for (std::int64_t i = 0; i < count; ++i) {
     steps.push_back(bench.step());
@@ -220,9 +181,8 @@ double model_flops(const Bench& bench, const BenchOptions& options) {
   return options.pass == Pass::forward ? all / 3.0 : all;
 }
 
-}  // namespace
-
-BenchResult bench_step(const BenchOptions& options, const core::Log& log) {
+/// The parts of a step one after another, each with its time on the host.
+BenchResult bench_parts(const BenchOptions& options, const core::Log& log) {
   Bench bench(options);
   BenchResult result;
   result.threads = threads_of(bench.ops());
@@ -230,7 +190,7 @@ BenchResult bench_step(const BenchOptions& options, const core::Log& log) {
   log.info("{}", bench.precision().line);
   log.info("synthetic windows, {} in {} on {}; one step to warm up, {} timed", options.model,
            bench.precision().name, bench.ops().description(), options.steps);
-  const std::vector<Step> steps = timed_steps(bench, options.steps, *result.roofs);
+  const std::vector<Step> steps = timed_steps(bench, options.warmup, options.steps, *result.roofs);
   const Step& median = steps[steps.size() / 2];
   result.peak_memory_mib = peak_memory_mib();  // before memory's roofs take some
 
@@ -244,8 +204,28 @@ BenchResult bench_step(const BenchOptions& options, const core::Log& log) {
   result.tokens_per_s = static_cast<double>(options.batch * options.tokens) / result.step_s;
   result.gflop_per_s = 1e-9 * result.tokens_per_s * model_flops(bench, options);
   result.peak_gflop_per_s = 1e-9 * result.roofs->peak(bench.precision().activations);
+  result.nominal_gflop_per_s = result.peak_gflop_per_s;
   result.phases = median.phases;
   return result;
+}
+
+}  // namespace
+
+model::ModelConfig bench_model(const BenchOptions& options, const kernels::TokenSpec& tokens) {
+  model::ModelConfig config = model::preset(options.model);
+  config.vocabulary = tokens.vocabulary();
+  config.num_states = SyntheticCorpus::kStates;
+  config.positions = std::max(config.positions, options.tokens);
+  config.dropout = options.dropout;
+  return config;
+}
+
+BenchResult bench_step(const BenchOptions& options, const core::Log& log) {
+  if (!options.as_trained) return bench_parts(options, log);
+  if (options.pass == Pass::forward) {
+    throw core::UsageError("--forward times a pass alone: give --device cpu, without --as-trained");
+  }
+  return bench_trained(options, log);
 }
 
 }  // namespace epi::launch

@@ -88,6 +88,12 @@ nlohmann::ordered_json as_json(const BenchOptions& options, const BenchResult& r
                                                 : "6 N + 12 L H T + 6 m (H^2 + H V) a token"},
       {"peak_gflop_per_s", r.peak_gflop_per_s},
       {"share_of_peak", r.gflop_per_s / r.peak_gflop_per_s},
+      {"nominal_gflop_per_s", r.nominal_gflop_per_s},
+      {"mfu", r.gflop_per_s / r.nominal_gflop_per_s},
+      {"dropout", options.dropout},
+      {"as_trained", options.as_trained},
+      {"reproducible", options.reproducible},
+      {"steps", options.steps},
       {"step_s", r.step_s},
       {"best_s", r.best_s},
       {"seconds",
@@ -99,6 +105,7 @@ nlohmann::ordered_json as_json(const BenchOptions& options, const BenchResult& r
       {"loss", r.loss},
       {"activation_mib", r.activation_mib},
       {"peak_memory_mib", r.peak_memory_mib},
+      {"device_memory_mib", r.device_memory_mib},
       {"roofs", json_of(*r.roofs)},
   };
   if (options.profile) json["profile"] = ops_json(r);
@@ -179,13 +186,24 @@ std::string as_table(const BenchOptions& options, const BenchResult& r) {
       options.tokens, 1e-6 * static_cast<double>(r.parameters), r.kernels, r.tokens_per_s,
       r.gflop_per_s, 100.0 * r.gflop_per_s / r.peak_gflop_per_s, r.peak_gflop_per_s, r.step_s,
       r.best_s);
+  if (r.nominal_gflop_per_s != r.peak_gflop_per_s) {
+    text +=
+        fmt::format("model FLOPs utilisation {:.1f} % of {:.0f} TFLOP/s by data sheet\n",
+                    100.0 * r.gflop_per_s / r.nominal_gflop_per_s, 1e-3 * r.nominal_gflop_per_s);
+  }
   text += options.profile ? profile_text(r) : phases_text(r);
   text += fmt::format("peak memory {:.0f} MiB, of which activations {:.0f} MiB\n",
                       r.peak_memory_mib, r.activation_mib);
+  if (r.device_memory_mib > 0.0) {
+    text += fmt::format("memory taken of the GPU {:.0f} MiB\n", r.device_memory_mib);
+  }
   return text;
 }
 
-int bench(const BenchOptions& options, Session& session) {
+int bench(BenchOptions options, Session& session) {
+  const bool gpu =
+      options.device != "cpu" && (options.device != "auto" || core::cuda_device_count() > 0);
+  options.as_trained = options.as_trained || gpu;
   const BenchResult result = bench_step(options, session.log());
   put_out(options.json, as_json(options, result), as_table(options, result));
   return kDone;
@@ -218,6 +236,17 @@ void add_bench_step(CLI::App& verb, Verb& chosen) {
   step->add_option("--threads", options->threads, "0: as many as this process may use")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  step->add_option("--warmup", options->warmup, "Steps before the timed ones")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  step->add_option("--dropout", options->dropout, "Of embeddings, probabilities, hidden states")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.9));
+  add_device_option(*step, options->device);
+  step->add_flag("--as-trained", options->as_trained,
+                 "Steps as runs take them, not part by part; always so on a GPU");
+  step->add_flag("--reproducible", options->reproducible,
+                 "On a GPU: products do not cut their inner dimension");
   step->add_flag("--profile", options->profile, "Time each op, beside its roof");
   add_json_option(*step, options->json);
   step->callback([options, &chosen] {

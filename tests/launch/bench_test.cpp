@@ -2,6 +2,7 @@
 // the same run and a share that a machine can reach.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -76,6 +77,62 @@ TEST(BenchOptimizer, tiny_movesFourAnd28BytesAParameter) {
   EXPECT_GE(norm, 4.0 * result.at("parameters").get<double>());
 }
 
+TEST(BenchMemory, tiny_hasTheOpsThatOnlyMoveIt) {
+  const json result = bench(
+      "memory --model tiny --batch 1 --tokens 64 --parameters 10000 --dropout 0.1 --seconds 0.01");
+  expect_rows(result, 9);
+  for (const json& row : result.at("rows")) EXPECT_EQ(row.at("unit"), "GB/s") << row;
+  // Two operands of 64 x 128 are read and one written, in the precision of the run.
+  EXPECT_GT(result.at("rows")[0].at("bytes").get<double>(), 3.0 * 2 * 64 * 128);
+}
+
+TEST(BenchAllreduce, ranksAsThreads_sumAndAreTimed) {
+  const Outcome outcome =
+      epitrain("bench allreduce --device cpu --mb 0.4 --ranks 1,3 --repeats 2 --json",
+               fresh_folder("allreduce"));
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  const json result = json::parse(outcome.out);
+  ASSERT_EQ(result.at("rows").size(), 2U);
+  const json& three = result.at("rows")[1];
+  EXPECT_EQ(three.at("ranks"), 3);
+  EXPECT_EQ(three.at("bytes"), 400'000.0);
+  EXPECT_EQ(result.at("rows")[0].at("bus_gb_per_s"), 0.0);  // one rank moves nothing
+  EXPECT_NEAR(three.at("bus_gb_per_s").get<double>(),
+              three.at("algorithm_gb_per_s").get<double>() * 4.0 / 3.0, 1e-9);
+}
+
+TEST(BenchStep_asTrained, isTheSameModelAsPartByPart) {
+  const std::string line =
+      "step --model tiny --tokens 64 --batch 2 --steps 3 --precision fp32 --device cpu";
+  const json whole = bench(line + " --as-trained --profile"), parts = bench(line);
+  EXPECT_EQ(whole.at("parameters"), parts.at("parameters"));
+  EXPECT_NEAR(whole.at("loss").get<double>(), parts.at("loss").get<double>(), 0.5);
+  EXPECT_GT(whole.at("mfu").get<double>(), 0.0);
+  std::set<std::string> ops;
+  for (const json& row : whole.at("profile")) ops.insert(row.at("op").get<std::string>());
+  for (const char* op : {"assemble", "begin_step", "attend", "embed_grad", "update"}) {
+    EXPECT_TRUE(ops.contains(op)) << op;
+  }
+}
+
+TEST(BenchJson_file, tableIsPrintedAndTheFileParses) {
+  const auto folder = fresh_folder("bench_json");
+  const Outcome outcome =
+      epitrain("bench optimizer --model tiny --seconds 0.01 --threads 1 --json one.json", folder);
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_NE(outcome.out.find("median ms"), std::string::npos);
+  std::ifstream file(folder / "one.json");
+  EXPECT_EQ(json::parse(file).at("bench"), "optimizer");
+}
+
+TEST(BenchDevice, unknownIsUsageAndAbsentSaysWhy) {
+  const auto folder = fresh_folder("bench_device");
+  EXPECT_EQ(epitrain("bench gemm --device tpu", folder).code, 64);
+  EXPECT_EQ(epitrain("bench gemm --device cuda:x", folder).code, 64);
+  const Outcome absent = epitrain("bench gemm --device cuda:99", folder);
+  EXPECT_EQ(absent.code, 69) << absent.all();
+}
+
 TEST(BenchStep_profile, opsAndTheRestMakeTheStep) {
   const json result = bench("step --model tiny --tokens 64 --steps 2 --profile --precision fp32");
   double sum = 0.0;
@@ -133,6 +190,43 @@ TEST(BenchPeers, help_isPrintedAndNoPythonIsUsage) {
   EXPECT_EQ(help.code, 0) << help.all();
   EXPECT_NE(help.out.find("--quick"), std::string::npos);
   EXPECT_EQ(run("'" EPI_SCRIPTS "/bench-peers'", folder).code, 64);
+}
+
+// The script with every part that needs no GPU, on the programs of this build.
+TEST(GpuCheck_rehearsal, runsItsPartsAndWritesTheTable) {
+  const auto folder = fresh_folder("gpu_check");
+  const Outcome outcome = run("'" EPI_SCRIPTS "/gpu-check' here --build '" EPI_BUILD
+                              "' --rehearse --python none --out results",
+                              folder);
+  EXPECT_EQ(outcome.code, 0) << outcome.all();
+  std::ifstream file(folder / "results" / "results.json");
+  const json results = json::parse(file);
+  std::set<std::string> passed;
+  for (const json& part : results.at("parts")) {
+    EXPECT_NE(part.at("status"), "failed") << part;
+    if (part.at("status") == "passed") passed.insert(part.at("part").get<std::string>());
+  }
+  for (const char* part : {"facts", "step_base", "step_base_profile", "attention", "gemm", "memory",
+                           "embedding", "step_large", "allreduce"}) {
+    EXPECT_TRUE(passed.contains(part)) << part;
+    EXPECT_TRUE(part == std::string("facts") || results.at("benches").contains(part)) << part;
+  }
+  EXPECT_NE(outcome.out.find("| what | measured | predicted | goal |"), std::string::npos);
+}
+
+TEST(GpuCheck_withoutAGpu, saysSoAndExits69) {
+  const Outcome outcome =
+      run("PATH=/usr/bin:/bin '" EPI_SCRIPTS "/gpu-check' here", fresh_folder("gpu"));
+  if (outcome.code != 69) GTEST_SKIP() << "this machine has a GPU";
+  EXPECT_NE(outcome.err.find("no GPU"), std::string::npos) << outcome.all();
+}
+
+TEST(GpuCheck_usage, wrongOptionIs64AndNoFolderIs66) {
+  const auto folder = fresh_folder("gpu_usage");
+  EXPECT_EQ(run("'" EPI_SCRIPTS "/gpu-check' --what", folder).code, 64);
+  EXPECT_EQ(run("'" EPI_SCRIPTS "/gpu-check' . --rehearse", folder).code, 66);
+  EXPECT_EQ(run("'" EPI_SCRIPTS "/gpu-check' --help", folder).code, 0);
+  EXPECT_EQ(run("'" EPI_SCRIPTS "/gpu-check-gather' --help", folder).code, 0);
 }
 
 }  // namespace
