@@ -66,18 +66,22 @@ const std::vector<ParameterSlice>& slices_of(std::int64_t size) {
   return slices;
 }
 
-UpdateArgs update_args(Operands& o, std::int64_t size, float max_norm) {
+UpdateArgs update_args(Operands& o, std::int64_t size, float max_norm, bool rounded_copy) {
   o.state.learning_rate = 0.01F;
   o.state.bias_correction1 = 0.271F;
   o.state.bias_correction2 = 0.0588F;
   o.state.max_gradient_norm = max_norm;
   o.state.gradient_sum_squares = 6.25;
   o.state.skipped = 1;
+  // A parameter may be the other side of half way in float.
+  o.allow("weights", {.relative = kHalfPlace});
   return {.slices = slices_of(size),
           .parameters = o.inout("parameters", {size}),
           .gradients = o.in("gradients", {size}),
           .moment1 = o.inout("moment1", {size}),
           .moment2 = o.inout("moment2", {size}, 0.0F, 1.0F),
+          .weights = rounded_copy ? o.inout_half("weights", {size}) : View(),
+          .updates = {},
           .beta1 = 0.9F,
           .beta2 = 0.98F,
           .epsilon = 1e-6F,
@@ -249,7 +253,7 @@ void check_update() {
     for (const float max_norm : {0.0F, 1.0F, 10.0F}) {
       SCOPED_TRACE(fmt::format("{} parameters, norm 2.5 of at most {}", size, max_norm));
       check_op(core::DType::f32, &Ops::update, reference::update,
-               [&](Operands& o) { return update_args(o, size, max_norm); });
+               [&](Operands& o) { return update_args(o, size, max_norm, max_norm == 1.0F); });
     }
   }
 }

@@ -154,6 +154,10 @@ View Operands::inout(const char* name, Shape shape, float low, float high) {
   return add(name, true, real(), shape, uniform(low, high));
 }
 
+View Operands::inout_half(const char* name, Shape shape) {
+  return add(name, true, DType::bf16, shape, uniform(-1.0F, 1.0F));
+}
+
 View Operands::totals(const char* name, std::int64_t count) {
   return add(name, true, DType::f64, {count}, uniform(-1.0F, 1.0F));
 }

@@ -58,6 +58,8 @@ class Operands {
   View out_half(const char* name, Shape shape);
   /// An operand that is read and written.
   View inout(const char* name, Shape shape, float low = -1.0F, float high = 1.0F);
+  /// The same, bf16 on both sides.
+  View inout_half(const char* name, Shape shape);
   /// Totals in double on both sides, which the op adds to.
   View totals(const char* name, std::int64_t count);
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/bf16.hpp"
 #include "reference/reference.hpp"
 
 namespace epi::reference {
@@ -18,6 +19,7 @@ double clip_of(const kernels::StepState& state) {
 void update(const kernels::UpdateArgs& args) {
   args.state->skipped = std::isfinite(args.state->gradient_sum_squares) ? 0 : 1;
   if (args.state->skipped != 0) return;
+  if (args.updates) ++*args.updates.as<std::int64_t>();
   const double clip = clip_of(*args.state);
   const double beta1 = args.beta1;
   const double beta2 = args.beta2;
@@ -34,6 +36,9 @@ void update(const kernels::UpdateArgs& args) {
       const double scale = std::sqrt(v / double{args.state->bias_correction2});
       p -= double{args.state->learning_rate} *
            (corrected / (scale + double{args.epsilon}) + decay * p);
+      if (!args.weights) continue;
+      const auto exact = static_cast<float>(round_to_bf16(p));
+      args.weights.as<core::BFloat16>()[i] = core::to_bf16(exact);
     }
   }
 }
