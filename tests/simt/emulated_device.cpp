@@ -39,7 +39,7 @@ struct Devices {
 };
 
 Devices& devices() {
-  static Devices all;
+  static Devices& all = *new Devices;  // never destroyed: owners of memory may be static too
   return all;
 }
 
@@ -192,13 +192,13 @@ void release(Device, void* memory) noexcept {
 }
 
 void copy(void* to, const void* from, std::size_t bytes, void* stream) {
-  emulated::queue(
-      stream, [=] { std::memmove(to, from, bytes); }, "a copy");
+  core::queue(stream, [=] {
+    std::memmove(emulated::reach(to, bytes), emulated::reach(from, bytes), bytes);
+  });
 }
 
 void fill_zero(void* to, std::size_t bytes, void* stream) {
-  emulated::queue(
-      stream, [=] { std::memset(to, 0, bytes); }, "zeroing");
+  core::queue(stream, [=] { std::memset(emulated::reach(to, bytes), 0, bytes); });
 }
 
 std::shared_ptr<void> make_stream(Device device, Priority) {

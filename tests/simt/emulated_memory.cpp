@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -34,25 +35,27 @@ struct Allocation {
   std::size_t pages;  ///< in bytes
 };
 
+/// One file of memory, mapped twice.
 struct Memory {
   Memory();
   std::mutex mutex;
-  std::byte* begin = nullptr;
-  std::byte* end = nullptr;  ///< of the highest page that was ever given out
+  std::byte* begin = nullptr;  ///< where devices see it: closed but for Access
+  std::byte* end = nullptr;    ///< of the highest page that was ever given out
+  std::byte* alias = nullptr;  ///< the same bytes, always open: for copies and guards
   int accesses = 0;
   std::map<std::byte*, Allocation> allocations;  ///< by the address that was given out
 };
 
+/// Never destroyed: owners of device memory may be static too.
 Memory& memory() {
-  static Memory all;
+  static Memory& all = *new Memory;
   return all;
 }
 
 /// For the handler, which may not lock or construct anything.
 std::byte* volatile region_begin = nullptr;
 
-// Not under the address sanitizer, whose own handler says more.
-[[noreturn, maybe_unused]] void explain_fault(int, siginfo_t* info, void*) {
+[[noreturn]] void explain_fault(int, siginfo_t* info, void*) {
   const auto* at = static_cast<std::byte*>(info->si_addr);
   const kernels::simt::twin::Position& here = kernels::simt::twin::position;
   char text[200];
@@ -74,23 +77,34 @@ std::byte* volatile region_begin = nullptr;
 }
 
 Memory::Memory() {
-  void* const space =
-      ::mmap(nullptr, kSpace, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (space == MAP_FAILED) throw DeviceError("no address space for emulated devices");
-  begin = end = static_cast<std::byte*>(space);
-  region_begin = begin;
-#if !defined(__SANITIZE_ADDRESS__)
-  struct sigaction action = {};
-  action.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
-    explain_fault(signal, info, context);
+  const int file = ::memfd_create("emulated device memory", MFD_CLOEXEC);
+  const bool there = file >= 0 && ::ftruncate(file, static_cast<off_t>(kSpace)) == 0;
+  const auto map = [&](int rights) {
+    void* const space =
+        there ? ::mmap(nullptr, kSpace, rights, MAP_SHARED | MAP_NORESERVE, file, 0) : MAP_FAILED;
+    if (space == MAP_FAILED) throw DeviceError("no address space for emulated devices");
+    return static_cast<std::byte*>(space);
   };
-  action.sa_flags = SA_SIGINFO;
+  begin = end = map(PROT_NONE);
+  alias = map(PROT_READ | PROT_WRITE);
+  (void)::close(file);
+  region_begin = begin;
+#if !defined(__SANITIZE_ADDRESS__)  // whose own handler says more
+  struct sigaction action = {};
+  action.sa_sigaction = explain_fault;
+  // Kernels run on small stacks, which may be what faults.
+  static char stack[1U << 16U];
+  const stack_t other{stack, 0, sizeof stack};
+  (void)::sigaltstack(&other, nullptr);
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   (void)::sigaction(SIGSEGV, &action, nullptr);
+#else
+  (void)explain_fault;
 #endif
 }
 
 /// All pages up to the end of the last allocation in one call: there are many calls.
-void protect(Memory& m, int rights) {
+void protect(const Memory& m, int rights) {
   if (m.end == m.begin) return;
   if (::mprotect(m.begin, static_cast<std::size_t>(m.end - m.begin), rights) != 0) {
     throw DeviceError("the memory of an emulated device can't be protected");
@@ -108,7 +122,7 @@ std::byte* find_place(const Memory& m, std::size_t pages) {
   return place + pages <= m.begin + kSpace ? place : nullptr;
 }
 
-/// Sanitizers see reads past the end too, and see writes at once.
+/// Sanitizers see what kernels read outside too, and see writes at once.
 void poison_outside(std::byte* at, const Allocation& allocation) {
 #if defined(__SANITIZE_ADDRESS__)
   ASAN_POISON_MEMORY_REGION(at - kGuard, kGuard);
@@ -119,12 +133,13 @@ void poison_outside(std::byte* at, const Allocation& allocation) {
 #endif
 }
 
+/// Where copies and guards find the same byte.
+std::byte* alias_of(const Memory& m, const std::byte* at) {
+  return m.alias + (at - m.begin);
+}
+
 bool whole(const std::byte* guard) {
-#if defined(__SANITIZE_ADDRESS__)
-  return guard != nullptr;
-#else
   return std::all_of(guard, guard + kGuard, [](std::byte b) { return b == kGuardByte; });
-#endif
 }
 
 }  // namespace
@@ -135,15 +150,15 @@ std::byte* allocate(int device, std::size_t bytes) {
   const std::size_t pages = (bytes + 2 * kGuard + kPage - 1) / kPage * kPage;
   std::byte* const place = find_place(m, pages);
   if (place == nullptr) return nullptr;
-  m.end = std::max(m.end, place + pages);
+  if (place + pages > m.end) {
+    m.end = place + pages;
+    if (m.accesses > 0) protect(m, PROT_READ | PROT_WRITE);
+  }
   std::byte* const at = place + kGuard;
-  const Allocation allocation{device, bytes, pages};
-  protect(m, PROT_READ | PROT_WRITE);
-  std::memset(place, static_cast<int>(kGuardByte), pages);
-  std::memset(at, kPoison, bytes);
-  poison_outside(at, allocation);
-  if (m.accesses == 0) protect(m, PROT_NONE);
-  m.allocations[at] = allocation;
+  std::memset(alias_of(m, place), static_cast<int>(kGuardByte), pages);
+  std::memset(alias_of(m, at), kPoison, bytes);
+  m.allocations[at] = {device, bytes, pages};
+  poison_outside(at, m.allocations[at]);
   return at;
 }
 
@@ -155,7 +170,10 @@ void release(std::byte* at) {
 #if defined(__SANITIZE_ADDRESS__)
   ASAN_UNPOISON_MEMORY_REGION(at - kGuard, found->second.pages);
 #endif
-  (void)::madvise(at - kGuard, found->second.pages, MADV_DONTNEED);
+  constexpr std::size_t kLarge = std::size_t{1} << 20U;
+  if (found->second.pages >= kLarge) {
+    (void)::madvise(alias_of(m, at - kGuard), found->second.pages, MADV_REMOVE);
+  }
   m.allocations.erase(found);
 }
 
@@ -174,12 +192,25 @@ bool is_device_memory(const void* address) {
   return at >= memory().begin && at < memory().begin + kSpace;
 }
 
+std::byte* reach(const void* address, std::size_t bytes) {
+  auto* const at = static_cast<std::byte*>(const_cast<void*>(address));
+  if (!is_device_memory(address)) return at;
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  const auto after = m.allocations.upper_bound(at);
+  const bool inside = after != m.allocations.begin() &&
+                      at + bytes <= std::prev(after)->first + std::prev(after)->second.bytes;
+  require(inside, "copies and zeroing stay within one allocation of device memory");
+  return alias_of(m, at);
+}
+
 std::string overrun() {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
   for (const auto& [at, allocation] : m.allocations) {
-    if (!whole(at - kGuard)) return fmt::format("before {} bytes", allocation.bytes);
-    if (!whole(at + allocation.bytes)) return fmt::format("past {} bytes", allocation.bytes);
+    const std::byte* const mine = alias_of(m, at);
+    if (!whole(mine - kGuard)) return fmt::format("before {} bytes", allocation.bytes);
+    if (!whole(mine + allocation.bytes)) return fmt::format("past {} bytes", allocation.bytes);
   }
   return "";
 }
@@ -187,15 +218,13 @@ std::string overrun() {
 Access::Access() {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
-  if (m.accesses++ > 0) return;
-  protect(m, PROT_READ | PROT_WRITE);
+  if (m.accesses++ == 0) protect(m, PROT_READ | PROT_WRITE);
 }
 
 Access::~Access() {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
-  if (--m.accesses > 0) return;
-  protect(m, PROT_NONE);
+  if (--m.accesses == 0) protect(m, PROT_NONE);
 }
 
 }  // namespace epi::core::emulated

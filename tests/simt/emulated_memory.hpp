@@ -14,7 +14,10 @@ void release(std::byte* memory);
 [[nodiscard]] std::size_t used(int device);
 /// Whether an address lies in memory of a device, now or once.
 [[nodiscard]] bool is_device_memory(const void* address);
-/// What was written outside of allocations, "past 40 bytes"; empty if nothing. Within Access only.
+/// Where copies reach so many bytes that begin at an address, of a device (LogicError unless they
+/// lie in one allocation) or of the host.
+[[nodiscard]] std::byte* reach(const void* address, std::size_t bytes);
+/// What was written outside of allocations, "past 40 bytes"; empty if nothing.
 [[nodiscard]] std::string overrun();
 
 /// While one lives, the memory of devices may be touched.
