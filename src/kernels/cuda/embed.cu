@@ -21,7 +21,7 @@ struct EmbedJob {
 };
 
 template <bool kWhole, int kEights, class T>
-__global__ void __launch_bounds__(kRowThreads) embed_kernel(EmbedJob<T> job) {
+__global__ void __launch_bounds__(kRowThreads, 1) embed_kernel(EmbedJob<T> job) {
   const RowPlace at(job.tables.hidden, job.warps);
   const std::int64_t n = std::int64_t{simt::block_x()} * at.teams + at.team;
   const bool active = n < job.rows;
