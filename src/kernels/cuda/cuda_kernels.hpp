@@ -48,7 +48,7 @@ void scatter_rows(const ScatterRowsArgs& args, const Context& context);
 /// Sixteen bytes a thread.
 void activate(const ActivateArgs& args, const Context& context);
 void activate_grad(const ActivateGradArgs& args, const Context& context);
-/// A block a row: logits are read once and overwritten once.
+/// A block a row, a warp where classes are few: logits are read once and overwritten once.
 void class_loss(const ClassLossArgs& args, const Context& context);
 /// Totals per block, then over blocks in order.
 void value_loss(const ValueLossArgs& args, const Context& context);
@@ -58,7 +58,7 @@ void combine(const CombineArgs& args, const Context& context);
 void convert(const ConvertArgs& args, const Context& context);
 /// Chunks of fixed size, added in order.
 void sum_squares(const SumSquaresArgs& args, const Context& context);
-/// One thread.
+/// A thread a state.
 void begin_step(const BeginStepArgs& args, const Context& context);
 /// One pass over the flat block.
 void update(const UpdateArgs& args, const Context& context);
