@@ -61,8 +61,12 @@ std::string steps_line(const train::RunConfig& config, std::int64_t samples_per_
 }
 
 std::string memory_line(const train::MemoryPlan& plan) {
-  return fmt::format("memory: {:.1f} MiB per rank, of which {:.1f} MiB are shared on each node",
-                     mib(plan.total()), mib(plan.store + plan.peers));
+  const std::string host =
+      fmt::format("{:.1f} MiB per rank, of which {:.1f} MiB are shared on each node",
+                  mib(plan.total()), mib(plan.store + plan.peers));
+  if (!plan.on_device) return "memory: " + host;
+  return fmt::format("memory: {:.1f} MiB on each rank's GPU; of the host {}",
+                     mib(plan.device_total()), host);
 }
 
 /// "activations (bf16, all kept)": what the two switches make of them.
@@ -74,25 +78,34 @@ std::string activations_text(const model::Execution& execution) {
 
 std::string parts_line(const train::MemoryPlan& plan, const model::Execution& execution) {
   const train::StepMemory& t = plan.tensors;
-  return fmt::format(
-      "memory by part, MiB: parameters {:.1f}, gradients {:.1f}, moments {:.1f}, activations ({}) "
-      "{:.1f}, scratch {:.1f}, batches {:.1f}, program {:.1f}; shared: store {:.1f}, gradients of "
-      "other ranks {:.1f}",
+  const std::string tensors = fmt::format(
+      "parameters {:.1f}, gradients {:.1f}, moments {:.1f}, activations ({}) {:.1f}, scratch "
+      "{:.1f}, batches {:.1f}",
       mib(t.parameters), mib(t.gradients), mib(t.moments), activations_text(execution),
-      mib(t.activations), mib(plan.scratch), mib(t.batches), mib(plan.program), mib(plan.store),
-      mib(plan.peers));
+      mib(t.activations), mib(plan.scratch), mib(t.batches));
+  if (plan.on_device) {
+    return fmt::format(
+        "memory by part, MiB: GPU: {}, weights as bf16 {:.1f}, corpus {:.1f}; host: program "
+        "{:.1f}, "
+        "store {:.1f}",
+        tensors, mib(t.weights), mib(plan.corpus), mib(plan.program), mib(plan.store));
+  }
+  return fmt::format(
+      "memory by part, MiB: {}, program {:.1f}; shared: store {:.1f}, gradients of other ranks "
+      "{:.1f}",
+      tensors, mib(plan.program), mib(plan.store), mib(plan.peers));
 }
 
 }  // namespace
 
 std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
-                                 dist::Communicator& world) {
+                                 const train::DeviceChoice& device, dist::Communicator& world) {
   std::optional<train::RunData> run;
   std::unique_ptr<kernels::Ops> ops;
   dist::agree(world, [&] {
     train::check_ranks(config, world.size());
     run.emplace(train::open_run_data(config, world));
-    ops = kernels::make_cpu_ops(threads);
+    ops = train::make_ops(device.device, threads, config.train.reproducible);
   });
   const train::PrecisionChoice precision =
       train::choose_precision(config.train.precision, *ops, world);
@@ -104,9 +117,9 @@ std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
     model.check();
     core::Stream stream(ops->device());
     const train::DeviceCorpus corpus(run->corpus, ops->device());
-    memory = train::plan_memory(
-        {config, model, corpus, *run->order, *ops, world, stream, execution},
-        bytes_of(run->store.manifest()));
+    memory =
+        train::plan_memory({config, model, corpus, *run->order, *ops, world, stream, execution},
+                           bytes_of(run->store.manifest()));
   });
   const std::int64_t samples = run->order->epoch_size();
   return {store_line(config.store, run->store.manifest()),
@@ -116,6 +129,7 @@ std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
           steps_line(config, samples, world.size()),
           memory_line(memory),
           parts_line(memory, execution),
+          "device: " + device.line,
           "precision: " + precision.line,
           fmt::format("kernels: {}; ranks: {}", ops->description(), world.description())};
 }

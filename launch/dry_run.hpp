@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dist/communicator.hpp"
+#include "train/device.hpp"
 #include "train/run_config.hpp"
 
 namespace epi::launch {
@@ -14,6 +15,7 @@ namespace epi::launch {
 /// training allocates, so that the memory is counted and not guessed. Collective; throws as
 /// pretrain would before its first step.
 [[nodiscard]] std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
+                                               const train::DeviceChoice& device,
                                                dist::Communicator& world);
 
 }  // namespace epi::launch

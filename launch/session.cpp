@@ -56,6 +56,24 @@ dist::Communicator& Session::world() {
   return *world_;
 }
 
+std::string Session::use_transport(core::Device device, dist::Transport wish) {
+  (void)world();
+  return dist::use_transport(world_, device, wish);
+}
+
+dist::Watchdog::OnHang Session::end_on_hang() {
+  return [this](const dist::Hang& hang) {
+    const int code = hang.failure.empty() ? kHang : kPeer;
+    std::fprintf(stderr, "epitrain: error: %s\n", dist::message(hang, world_->rank()).c_str());
+    std::fflush(stderr);
+    try {
+      if (world_->size() > 1) world_->abort(code);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): there is no other rank left to end
+    }
+    std::_Exit(code);
+  };
+}
+
 core::Log Session::log(core::LogLevel level) {
   return core::Log(stderr, world_ ? world_->rank() : 0, level);
 }

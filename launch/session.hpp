@@ -9,6 +9,8 @@
 #include "core/log.hpp"
 #include "dist/communicator.hpp"
 #include "dist/mpi.hpp"
+#include "dist/transport.hpp"
+#include "dist/watchdog.hpp"
 
 namespace epi::launch {
 
@@ -20,6 +22,14 @@ class Session {
   /// All ranks of the job. The first call starts MPI, but only under a launcher (mpirun, srun): a
   /// program started by hand is a job of one rank and needs no MPI at run time.
   [[nodiscard]] dist::Communicator& world();
+
+  /// Makes the ranks' world fit for the memory of `device` (dist::use_transport) and returns the
+  /// line for the log. References to the world from before are gone. Collective.
+  [[nodiscard]] std::string use_transport(core::Device device, dist::Transport wish);
+
+  /// Ends all ranks when nothing moves: prints one message and exits with kHang, or with kPeer when
+  /// a peer has failed. The session must outlive it.
+  [[nodiscard]] dist::Watchdog::OnHang end_on_hang();
 
   /// A log to stderr: rank 0 speaks, other ranks only warn.
   [[nodiscard]] core::Log log(core::LogLevel level = core::LogLevel::info);

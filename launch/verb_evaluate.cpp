@@ -22,6 +22,7 @@ struct Options {
   std::optional<std::int64_t> step;
   std::int64_t windows = 0;
   int threads = 0;
+  std::string device = "auto";
   std::string precision;
   bool json = false;
 };
@@ -45,6 +46,7 @@ int evaluate(const Options& options, Session& session) {
   request.step = options.step;
   request.windows = options.windows;
   request.threads = options.threads;
+  request.device = train::device_named(options.device);
   request.precision = precision_of(options.precision);
   dist::Communicator& world = session.world();
   const train::EvaluationReport report = train::evaluate(request, world, session.log());
@@ -77,6 +79,9 @@ void add_evaluate(CLI::App& app, Verb& chosen) {
   verb->add_option("--threads", options->threads, "Per rank; 0: as many as the process may use")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  verb->add_option("--device", options->device, "auto (GPUs where every rank has one), cpu or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   verb->add_option("--precision", options->precision,
                    "auto, fp32 or bf16; default: train.precision of the run")
       ->check(CLI::IsMember({"auto", "fp32", "bf16"}));

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/config.hpp"
@@ -23,6 +24,7 @@ struct Options {
   std::string out;
   std::vector<std::string> set;
   std::string repeats;
+  std::string device;
   std::string precision;
   std::string recompute;
   bool print_config = false;
@@ -35,6 +37,7 @@ train::RunConfig read_config(const Options& options) {
   core::Config config = core::Config::from_file(options.config);
   for (const std::string& assignment : options.set) config.set(assignment);
   if (!options.repeats.empty()) config.set("mask.repeats=" + options.repeats);
+  if (!options.device.empty()) config.set("train.device=" + options.device);
   if (!options.precision.empty()) config.set("train.precision=" + options.precision);
   if (!options.recompute.empty()) config.set("train.recompute=" + options.recompute);
   return train::read_run_config(config);
@@ -46,29 +49,44 @@ void print(const std::string& resolved, const std::vector<std::string>& plan) {
   for (const std::string& line : plan) std::printf("# %s\n", line.c_str());
 }
 
-int pretrain(const Options& options, Session& session) {
-  dist::Communicator& world = session.world();
+train::RunConfig agreed_config(const Options& options, dist::Communicator& world) {
   std::optional<train::RunConfig> config;
-  std::vector<std::string> plan;
   dist::agree(world, [&] {
     config = read_config(options);
     if (options.trains() && options.out.empty()) {
       throw core::UsageError("pretrain: --out is required");
     }
   });
-  if (options.dry_run) {
-    const int threads = train::threads_per_rank(config->train.threads, world, session.log());
-    plan = plan_of(*config, threads, world);
-  }
-  if (!options.trains()) {
-    if (session.speaks()) print(config->resolved, plan);
-    return kDone;
-  }
+  return std::move(*config);
+}
+
+int train_run(const train::RunConfig& config, const Options& options,
+              const train::DeviceChoice& device, Session& session) {
+  const std::string exchange = session.use_transport(device.device, config.train.exchange);
   train::StopRequest stop;
   const SignalsStop signals(stop);
   const core::Log log = session.log(options.quiet ? core::LogLevel::quiet : core::LogLevel::info);
-  const train::RunResult result = train::pretrain(*config, {options.out}, world, log, stop);
+  const train::RunPlace place{.out = options.out,
+                              .device = device,
+                              .exchange_line = exchange,
+                              .on_hang = session.end_on_hang()};
+  const train::RunResult result = train::pretrain(config, place, session.world(), log, stop);
   return result.stopped ? kResumable : kDone;
+}
+
+int pretrain(const Options& options, Session& session) {
+  const train::RunConfig config = agreed_config(options, session.world());
+  std::vector<std::string> plan;
+  if (options.print_config && !options.dry_run) {
+    if (session.speaks()) print(config.resolved, plan);
+    return kDone;
+  }
+  const train::DeviceChoice device = train::choose_device(config.train.device, session.world());
+  if (options.trains()) return train_run(config, options, device, session);
+  const int threads = train::threads_per_rank(config.train.threads, session.world(), session.log());
+  plan = plan_of(config, threads, device, session.world());
+  if (session.speaks()) print(config.resolved, plan);
+  return kDone;
 }
 
 }  // namespace
@@ -83,6 +101,9 @@ void add_pretrain(CLI::App& app, Verb& chosen) {
   verb->add_option("--repeats", options->repeats,
                    "DNA targets in soft-masked repeats: keep, downweight or exclude; sets "
                    "mask.repeats");
+  verb->add_option("--device", options->device,
+                   "Where to compute: auto (GPUs where every rank has one), cpu or cuda; sets "
+                   "train.device");
   verb->add_option("--precision", options->precision,
                    "Of activations and products: auto, fp32 or bf16; sets train.precision");
   verb->add_option("--recompute", options->recompute,

@@ -145,6 +145,7 @@ Json manifest_of(const CheckpointNote& note, const model::ParameterTable& table)
           {"world_size", note.world_size},
           {"precision", note.precision},
           {"instruction_set", note.instruction_set},
+          {"choices", note.choices},
           {"store", note.store_fingerprint},
           {"mathematics", identity},
           {"config", note.config},
@@ -195,6 +196,9 @@ CheckpointNote note_from(const Json& manifest, const std::string& file) {
   }
   if (manifest.contains("instruction_set")) {
     note.instruction_set = json_value<std::string>(manifest, "instruction_set", file);
+  }
+  if (manifest.contains("choices")) {
+    note.choices = json_value<std::string>(manifest, "choices", file);
   }
   note.store_fingerprint = json_value<std::string>(manifest, "store", file);
   note.config = json_value<std::string>(manifest, "config", file);

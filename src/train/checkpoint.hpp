@@ -30,6 +30,7 @@ struct CheckpointNote {
   int world_size = 1;
   std::string precision;          ///< "fp32" or "bf16"; early checkpoints lack it: they are fp32
   std::string instruction_set;    ///< see PrecisionChoice; empty in early ones: unknown
+  std::string choices;            ///< Ops::choices of the run; "" where nothing was timed
   std::string store_fingerprint;  ///< digest of the store's manifest
   std::string store_manifest;  ///< its text, for the checkpoint's store.json; read by training_set
   std::string config;          ///< resolved configuration, TOML

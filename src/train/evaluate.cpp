@@ -93,9 +93,11 @@ EvaluationReport Evaluation::go() {
   });
   world_.broadcast(core::View(&step, {1}), 0);
   threads_ = threads_per_rank(options_.threads, world_, log_);
+  const DeviceChoice device = choose_device(options_.device, world_);
+  log_.info("device {}", device.line);
   dist::agree(world_, [&] {
     open(step);
-    ops_ = kernels::make_cpu_ops(threads_);
+    ops_ = make_ops(device.device, threads_);
   });
   precision_ =
       choose_precision(options_.precision.value_or(config_.train.precision), *ops_, world_);

@@ -13,6 +13,7 @@
 #include "core/log.hpp"
 #include "data/store.hpp"
 #include "dist/communicator.hpp"
+#include "train/device.hpp"
 #include "train/dna_baselines.hpp"
 #include "train/precision.hpp"
 #include "train/state_baselines.hpp"
@@ -25,8 +26,9 @@ struct EvaluateOptions {
   bool other_store = false;  ///< `store` is meant to be another one than that of the training
   std::optional<std::filesystem::path> state_map{};  ///< its states to those of the training
   data::Split split = data::Split::valid;
-  std::optional<std::int64_t> step{};    ///< default: the newest valid checkpoint
-  std::int64_t windows = 0;              ///< windows x cell types per population; 0: as configured
+  std::optional<std::int64_t> step{};  ///< default: the newest valid checkpoint
+  std::int64_t windows = 0;            ///< windows x cell types per population; 0: as configured
+  DeviceWish device = DeviceWish::automatic;
   int threads = 0;                       ///< per rank; 0: see threads_per_rank
   std::optional<Precision> precision{};  ///< default: train.precision of the run
 };

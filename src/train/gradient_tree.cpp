@@ -14,19 +14,19 @@ std::size_t waiting(std::int64_t leaf) {
   return static_cast<std::size_t>(std::popcount(static_cast<std::uint64_t>(leaf)));
 }
 
-std::size_t blocks_needed(std::int64_t leaves) {
+}  // namespace
+
+std::size_t GradientTree::blocks(std::int64_t leaves) {
   std::size_t most = 0;
   for (std::int64_t leaf = 0; leaf < leaves; ++leaf) most = std::max(most, waiting(leaf));
   return most + 1;
 }
 
-}  // namespace
-
 GradientTree::GradientTree(std::int64_t leaves, core::Tensor result, kernels::Ops& ops)
     : leaves_(leaves), ops_(ops) {
   core::require(leaves >= 1, "a step has at least one micro-batch");
   const std::int64_t elements = result.view().size();
-  const std::size_t count = blocks_needed(leaves);
+  const std::size_t count = blocks(leaves);
   blocks_.reserve(count);
   blocks_.push_back(std::move(result));
   for (std::size_t i = 1; i < count; ++i) {

@@ -18,6 +18,9 @@ class GradientTree {
   /// that the ranks reduce fastest (Communicator::reducible).
   GradientTree(std::int64_t leaves, core::Tensor result, kernels::Ops& ops);
 
+  /// How many blocks, the result's included, a tree of so many leaves has.
+  [[nodiscard]] static std::size_t blocks(std::int64_t leaves);
+
   /// Micro-batches per step on this rank.
   [[nodiscard]] std::int64_t leaves() const { return leaves_; }
   /// f32 [elements]: where the gradient of micro-batch `leaf` is to be written. Leaves come in

@@ -25,13 +25,16 @@ MemoryPlan plan_memory(const StepSetup& setup, std::size_t store_bytes) {
   MemoryPlan plan;
   plan.scratch = setup.ops.scratch_bytes();
   plan.store = store_bytes;
-  const std::size_t known = plan.scratch + plan.store;
+  plan.corpus = setup.corpus.bytes();
+  plan.on_device = setup.ops.device() != core::kCpu;
+  const std::size_t known = (plan.on_device ? 0 : plan.scratch) + plan.store;
   const std::size_t resident = resident_bytes();
   plan.program = resident > known ? resident - known : 0;
   const TrainingStep step(setup);
   plan.tensors = step.memory();
   const auto mates = static_cast<std::size_t>(setup.world.node_size());
-  plan.peers = plan.tensors.parameters / mates * (mates - 1);  // one block is as long as another
+  if (!plan.on_device)
+    plan.peers = plan.tensors.parameters / mates * (mates - 1);  // one block is as long as another
   plan.num_parameters = step.table().num_parameters();
   return plan;
 }

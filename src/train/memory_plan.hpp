@@ -18,11 +18,19 @@ struct MemoryPlan {
   /// where they lie, and the system counts pages for every process that has used them.
   std::size_t peers = 0;
   std::size_t program = 0;  ///< the program, its libraries and compiled products
+  /// The corpus on a GPU. There tensors and scratch lie on the device as well, and the rest on the
+  /// host.
+  std::size_t corpus = 0;
+  bool on_device = false;
   std::int64_t num_parameters = 0;
 
-  /// What the peak resident size of the process will be.
+  /// Of the GPU; 0 on the CPU.
+  [[nodiscard]] std::size_t device_total() const {
+    return on_device ? tensors.total() + scratch + corpus : 0;
+  }
+  /// Of the host: what the peak resident size of the process will be.
   [[nodiscard]] std::size_t total() const {
-    return tensors.total() + scratch + store + peers + program;
+    return (on_device ? 0 : tensors.total() + scratch) + store + peers + program;
   }
 };
 

@@ -14,6 +14,11 @@ std::string instruction_set_of(const kernels::Ops& ops) {
   return description.substr(0, description.find(','));
 }
 
+/// What computes, in one word.
+const char* noun_of(const kernels::Ops& ops) {
+  return ops.device() == core::kCpu ? "processor" : "GPU";
+}
+
 std::string rank_text(std::size_t rank, std::size_t ranks) {
   return ranks == 1 ? "this processor" : fmt::format("rank {}'s processor", rank);
 }
@@ -64,13 +69,13 @@ PrecisionChoice choose_precision(Precision wished, const kernels::Ops& ops,
                          .name = bf16 ? "bf16" : "fp32",
                          .line = {},
                          .instruction_set = instruction_set_of(ops)};
-  if (bf16) choice.instruction_set += ", " + units[0];
+  // A GPU's description begins with its model, which is the unit as well.
+  if (bf16 && ops.device() == core::kCpu) choice.instruction_set += ", " + units[0];
   if (wished != Precision::automatic) {
     choice.line = choice.name + ": as train.precision says";
   } else if (bf16) {
-    choice.line =
-        fmt::format("bf16: {} multiplies pairs of it ({})",
-                    units.size() == 1 ? "this processor" : "every rank's processor", units[0]);
+    choice.line = fmt::format("bf16: {} {} multiplies pairs of it ({})",
+                              units.size() == 1 ? "this" : "every rank's", noun_of(ops), units[0]);
   } else {
     choice.line = "fp32: " + against;
   }

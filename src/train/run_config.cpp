@@ -184,6 +184,29 @@ void read_execution(Section& section, TrainConfig& train) {
     section.refuse("recompute", recompute, "none or layer");
   }
   train.recompute = recompute == "layer" ? model::Recompute::layer : model::Recompute::none;
+  train.reproducible = section.flag("reproducible", false);
+}
+
+void read_device(Section& section, TrainConfig& train) {
+  const std::string device = section.text("device", name_of(DeviceWish::automatic));
+  bool known = false;
+  for (const auto choice : {DeviceWish::automatic, DeviceWish::cpu, DeviceWish::cuda}) {
+    if (device != name_of(choice)) continue;
+    train.device = choice;
+    known = true;
+  }
+  if (!known) section.refuse("device", device, "auto, cpu or cuda");
+  const std::string exchange = section.text("exchange", "auto");
+  if (exchange != "auto" && exchange != "nccl" && exchange != "staged") {
+    section.refuse("exchange", exchange, "auto, nccl or staged");
+  }
+  train.exchange = dist::transport_named(exchange);
+  const std::string precision = section.text("exchange_precision", "fp32");
+  if (precision != "fp32" && precision != "bf16") {
+    section.refuse("exchange_precision", precision, "fp32 or bf16");
+  }
+  train.exchange_precision = precision == "bf16" ? core::DType::bf16 : core::DType::f32;
+  train.hang_timeout_s = section.number("hang_timeout", 1800.0, 0.0, 1e9);
 }
 
 void read_train(Config& config, RunConfig& run) {
@@ -199,6 +222,7 @@ void read_train(Config& config, RunConfig& run) {
   train.seed = static_cast<std::uint64_t>(
       section.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
   train.threads = section.small("threads", 0, 0, 4096);
+  read_device(section, train);
   read_execution(section, train);
   train.jitter = section.flag("jitter", true);
   train.reverse_complement = section.flag("reverse_complement", true);

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "core/config.hpp"
+#include "dist/transport.hpp"
 #include "kernels/tokens.hpp"
 #include "model/masked_model.hpp"
+#include "train/device.hpp"
 #include "train/precision.hpp"
 #include "train/schedule.hpp"
 
@@ -28,9 +30,14 @@ struct TrainConfig {
   std::int64_t global_batch = 64;  ///< windows per optimizer step, over all ranks
   std::int64_t micro_batch = 8;    ///< windows per canonical micro-batch; part of the mathematics
   std::uint64_t seed = 1;
+  DeviceWish device = DeviceWish::automatic;            ///< where the run computes
   int threads = 0;                                      ///< per rank; 0: see threads_per_rank
   Precision precision = Precision::automatic;           ///< of activations and products
   model::Recompute recompute = model::Recompute::none;  ///< memory for time
+  bool reproducible = false;  ///< products on a GPU do not cut their inner dimension
+  dist::Transport exchange = dist::Transport::automatic;  ///< between GPUs
+  core::DType exchange_precision = core::DType::f32;      ///< of gradients on their way; or bf16
+  double hang_timeout_s = 1800.0;                         ///< 0: never
   bool jitter = true;
   bool reverse_complement = true;
 
@@ -67,8 +74,8 @@ struct RunConfig {
 void check_ranks(const RunConfig& config, int ranks);
 
 /// Keys that change the mathematics with their values, in a fixed order: a run may only be resumed
-/// with equal ones. Number of steps, cadences, threads, precision, recomputation and the store's
-/// path are not among them.
+/// with equal ones. Number of steps, cadences, device, threads, precision, exchange,
+/// recomputation and the store's path are not among them.
 using Identity = std::vector<std::pair<std::string, std::string>>;
 /// What a checkpoint remembers of its configuration.
 [[nodiscard]] Identity identity_of(const RunConfig& config);

@@ -56,15 +56,18 @@ std::string describe_costs(const RunResult& result) {
   std::string parts;
   for (std::size_t i = 0; i < kNumParts; ++i) {
     const auto part = static_cast<Part>(i);
-    parts += fmt::format("{}{} {:.2f} s", i == 0 ? "" : ", ", name_of(part),
+    if (result.timings.seconds(part) == 0.0) continue;
+    parts += fmt::format("{}{} {:.2f} s", parts.empty() ? "" : ", ", name_of(part),
                          result.timings.seconds(part));
     if (part == Part::assemble) {
       parts += fmt::format(" ({:.2f} % of the steps)", 100.0 * result.timings.share(part));
     }
   }
+  const std::string exchange = result.exchange.text();
   return fmt::format(
-      "{:.0f} tokens/s; {:.0f} MiB of tensors per rank, peak resident {:.0f} MiB; {}",
-      result.tokens_per_s, mebibytes(result.state_bytes), mebibytes(result.peak_bytes), parts);
+      "{:.0f} tokens/s; {:.0f} MiB of tensors per rank, peak resident {:.0f} MiB; {}{}{}",
+      result.tokens_per_s, mebibytes(result.state_bytes), mebibytes(result.peak_bytes), parts,
+      exchange.empty() ? "" : "; ", exchange);
 }
 
 std::vector<EventField> cost_fields(const RunResult& result) {
@@ -78,6 +81,7 @@ std::vector<EventField> cost_fields(const RunResult& result) {
     const auto part = static_cast<Part>(i);
     fields.push_back({std::string(name_of(part)) + "_s", result.timings.seconds(part)});
   }
+  for (const EventField& field : result.exchange.fields()) fields.push_back(field);
   return fields;
 }
 

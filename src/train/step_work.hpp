@@ -26,8 +26,9 @@ class StepWork {
   /// Parts of steps are timed where ops are done when they return. DeviceError without memory.
   StepWork(const StepSetup& setup, const StepBlock& block, Timings& timings);
 
-  /// The other half of the construction: f32 [block_size], memory that the ranks reduce fastest.
-  void sum_in(core::Tensor gradients);
+  /// The other half of the construction, in memory that the ranks reduce fastest: f32 [block_size],
+  /// and bf16 [block_size] where gradients travel rounded, else absent.
+  void sum_in(core::Tensor gradients, core::Tensor wire);
 
   /// The first batch and the sum of its targets: what a step leaves behind for the next.
   void prime();

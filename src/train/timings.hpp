@@ -14,22 +14,24 @@ enum class Part : std::uint8_t {
   backward,  ///< with the merges of micro-batches' gradients
   exchange,  ///< waiting for other ranks: gradients and step totals
   update,    ///< norm, clipping, AdamW
+  device,    ///< whole steps of a device, by its clock: their parts are not told apart
   evaluate,
   checkpoint,
   report,  ///< metrics, events, status lines
 };
-inline constexpr std::size_t kNumParts = 8;
+inline constexpr std::size_t kNumParts = 9;
 
 /// As in events.jsonl, where "_s" is appended.
 [[nodiscard]] constexpr const char* name_of(Part part) {
-  constexpr std::array<const char*, kNumParts> kNames = {
-      "assemble", "forward", "backward", "exchange", "update", "evaluate", "checkpoint", "report"};
+  constexpr std::array<const char*, kNumParts> kNames = {"assemble", "forward",    "backward",
+                                                         "exchange", "update",     "device",
+                                                         "evaluate", "checkpoint", "report"};
   return kNames[static_cast<std::size_t>(part)];
 }
 
 /// Parts that belong to every step; evaluation, checkpoints and reports come on top.
 [[nodiscard]] constexpr bool in_step(Part part) {
-  return part <= Part::update;
+  return part <= Part::device;
 }
 
 class Timings {

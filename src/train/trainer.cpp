@@ -12,7 +12,9 @@
 #include "core/files.hpp"
 #include "core/version.hpp"
 #include "data/shard.hpp"
+#include "train/algorithms.hpp"
 #include "train/checkpoint.hpp"
+#include "train/device_memory.hpp"
 #include "train/metrics.hpp"
 #include "train/run_data.hpp"
 #include "train/run_folder.hpp"
@@ -34,14 +36,23 @@ std::int64_t peak_resident_bytes() {
 
 class Run {
  public:
-  Run(const RunConfig& config, const PretrainPaths& paths, dist::Communicator& world,
+  Run(const RunConfig& config, const RunPlace& place, dist::Communicator& world,
       const core::Log& log, const StopRequest& stop)
-      : config_(config), folder_{paths.out}, world_(world), log_(log), stop_(stop) {}
+      : config_(config),
+        place_(place),
+        folder_{place.out},
+        world_(world),
+        log_(log),
+        stop_(stop),
+        watchdog_(place.on_hang ? config.train.hang_timeout_s : 0.0, place.on_hang,
+                  [&world] { return world.failure(); }) {}
 
   RunResult go();
 
  private:
+  void place_corpus();
   void build();
+  void explained(const std::function<void()>& work);
   void warn_of_other_bits() const;
   void open_folder();
   void take_up();
@@ -57,6 +68,7 @@ class Run {
   void checkpoint();
   void finish();
   void check_alike();
+  [[nodiscard]] StepSetup step_setup();
   [[nodiscard]] bool writer() const { return world_.rank() == 0; }
   /// Once for all ranks, also with --quiet.
   template <class... Args>
@@ -69,6 +81,7 @@ class Run {
   void event(const std::string& name, const std::vector<EventField>& fields);
 
   const RunConfig& config_;
+  const RunPlace& place_;
   RunFolder folder_;
   dist::Communicator& world_;
   const core::Log& log_;
@@ -94,6 +107,7 @@ class Run {
   bool stopping_ = false;  // some rank wishes to stop
   bool skipped_ = false;   // the last step that was reported
   RunResult result_;
+  dist::Watchdog watchdog_;
 };
 
 RunResult Run::go() {
@@ -101,15 +115,20 @@ RunResult Run::go() {
   dist::agree(world_, [&] {
     check_ranks(config_, world_.size());
     data_.emplace(open_run_data(config_, world_));
-    ops_ = kernels::make_cpu_ops(threads_);
+    ops_ = make_ops(place_.device.device, threads_, config_.train.reproducible);
   });
   check_alike();
   precision_ = choose_precision(config_.train.precision, *ops_, world_);
-  dist::agree(world_, [&] { build(); });
+  if (world_.size() > 1 && config_.train.exchange_precision == core::DType::bf16) {
+    precision_.instruction_set += ", gradients exchanged in bf16";
+  }
+  dist::agree(world_, [&] { explained([&] { place_corpus(); }); });
+  dist::agree(world_, [&] { explained([&] { build(); }); });
   dist::agree(world_, [&] {
     if (writer()) open_folder();
   });
   take_up();
+  share_choices(step_setup(), newest_ ? newest_->note.choices : "", log_);
   dist::agree(world_, [&] {
     if (writer()) open_metrics();
   });
@@ -119,23 +138,42 @@ RunResult Run::go() {
   return std::move(result_);
 }
 
-void Run::build() {
+void Run::place_corpus() {
   model_ = config_.model;
   model_.num_states = data_->corpus.num_states;
   model_.check();
   stream_.emplace(ops_->device());
   corpus_.emplace(data_->corpus, ops_->device());
-  step_.emplace(StepSetup{config_,
-                          model_,
-                          *corpus_,
-                          *data_->order,
-                          *ops_,
-                          world_,
-                          *stream_,
-                          {precision_.activations, config_.train.recompute}});
+}
+
+void Run::build() {
+  step_.emplace(step_setup());
   if (!data_->valid) return;
   validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, *corpus_, *ops_, step_->model(),
                                     world_, *stream_});
+}
+
+// A GPU without memory left: what would fit is known once all that was taken is given back.
+void Run::explained(const std::function<void()>& work) {
+  if (ops_->device() == core::kCpu) return work();
+  try {
+    work();
+  } catch (const core::DeviceError& error) {
+    const std::string failure = error.what();
+    if (failure.find("out of memory") == std::string::npos) throw;
+    validator_.reset();
+    step_.reset();
+    corpus_.reset();
+    const core::CorpusView& corpus = data_->corpus;
+    throw core::DeviceError(describe_shortage(
+        failure, {config_, model_, corpus, *ops_, world_.size(), precision_.activations},
+        core::cuda_free_bytes(ops_->device().index)));
+  }
+}
+
+StepSetup Run::step_setup() {
+  return {config_, model_, *corpus_, *data_->order,
+          *ops_,   world_, *stream_, {precision_.activations, config_.train.recompute}};
 }
 
 // Every rank updates its own copy of the parameters: on unlike instruction sets the copies' last
@@ -148,9 +186,11 @@ void Run::check_alike() {
   for (std::size_t rank = 1; rank < all.size(); ++rank) {
     if (instruction_set(all[rank]) == instruction_set(all[0])) continue;
     dist::agree(world_, [&] {
-      throw core::ConfigError(fmt::format(
-          "rank 0 computes with {} and rank {} with {}: set EPITRAIN_ISA=v3 (or base) on all nodes",
-          instruction_set(all[0]), rank, instruction_set(all[rank])));
+      throw core::ConfigError(fmt::format("rank 0 computes with {} and rank {} with {}: {}",
+                                          instruction_set(all[0]), rank, instruction_set(all[rank]),
+                                          ops_->device() == core::kCpu
+                                              ? "set EPITRAIN_ISA=v3 (or base) on all nodes"
+                                              : "take GPUs of one model"));
     });
   }
 }
@@ -243,6 +283,11 @@ void Run::announce() {
   }
   if (newest_) log_.info("resuming from {}", newest_->path.string());
   if (newest_) warn_of_other_bits();
+  log_.info("device {}", place_.device.line);
+  if (world_.size() > 1) {
+    log_.info("gradients travel {}",
+              place_.exchange_line.empty() ? "in memory of the host" : place_.exchange_line);
+  }
   log_.info("precision {}", precision_.line);
   log_.info("{} parameters, {} windows x cell types an epoch, {} windows a step; {}; {}",
             step_->table().num_parameters(), data_->order->epoch_size(), config_.train.global_batch,
@@ -255,6 +300,8 @@ void Run::announce() {
          {"ranks", std::int64_t{world_.size()}},
          {"world", world_.description()},
          {"device", std::string(ops_->description())},
+         {"device_choice", place_.device.line},
+         {"exchange", place_.exchange_line},
          {"precision", precision_.name},
          {"instruction_set", precision_.instruction_set},
          {"recompute", config_.train.recompute == model::Recompute::layer ? "layer" : "none"},
@@ -268,9 +315,11 @@ void Run::announce() {
 void Run::loop() {
   status_.emplace(log_, config_, step());
   while (step_->begun() < config_.train.steps && !result_.stopped) {
-    take(step_->run(stop_.requested()));
+    watchdog_.expect(fmt::format("step {}", step_->begun() + 1));
+    explained([&] { take(step_->run(stop_.requested())); });
     if (!boundary()) continue;
     take(step_->drain());
+    watchdog_.rest();
     at_boundary();
   }
 }
@@ -279,6 +328,7 @@ void Run::take(const std::optional<StepReport>& report) {
   if (!report) return;
   step_->timings().measure(Part::report, [&] { record(*report); });
   give_up_if_poisoned(*report);
+  if (report->exchange && world_.size() > 1) result_.exchange.add(*report->exchange);
   stopping_ |= report->stop;
   skipped_ = report->skipped;
 }
@@ -288,7 +338,9 @@ bool Run::boundary() const {
   const auto every = [&](std::int64_t cadence) {
     return cadence > 0 && step_->begun() % cadence == 0;
   };
-  return stopping_ || checkpoint_due_ || every(config_.checkpoint_every) ||
+  // What an exchange cost is known where no later step is under way.
+  const bool exchanges = world_.size() > 1 && every(config_.log_every);
+  return exchanges || stopping_ || checkpoint_due_ || every(config_.checkpoint_every) ||
          every(config_.evaluate_every) || step_->begun() == config_.train.steps;
 }
 
@@ -378,6 +430,7 @@ CheckpointNote Run::note() const {
   note.world_size = world_.size();
   note.precision = precision_.name;
   note.instruction_set = precision_.instruction_set;
+  note.choices = ops_->choices();
   note.store_fingerprint = data_->store.manifest().digest;
   note.store_manifest = data::to_json(data_->store.manifest());
   note.config = config_.resolved;
@@ -437,9 +490,9 @@ void Run::event(const std::string& name, const std::vector<EventField>& fields) 
 
 }  // namespace
 
-RunResult pretrain(const RunConfig& config, const PretrainPaths& paths, dist::Communicator& world,
+RunResult pretrain(const RunConfig& config, const RunPlace& place, dist::Communicator& world,
                    const core::Log& log, const StopRequest& stop) {
-  return Run(config, paths, world, log, stop).go();
+  return Run(config, place, world, log, stop).go();
 }
 
 }  // namespace epi::train

@@ -5,9 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "core/log.hpp"
 #include "dist/communicator.hpp"
+#include "dist/watchdog.hpp"
+#include "train/device.hpp"
+#include "train/exchange_totals.hpp"
 #include "train/run_config.hpp"
 #include "train/stop_request.hpp"
 #include "train/timings.hpp"
@@ -18,8 +22,14 @@ namespace epi::train {
 /// Steps in a row that may be skipped for a non-finite gradient before the run gives up.
 inline constexpr int kMaxSkippedInRow = 5;
 
-struct PretrainPaths {
-  std::filesystem::path out;  ///< RUN: see RunFolder
+/// Where a run takes place. By itself: in a folder, on the CPU, however long it takes.
+struct RunPlace {
+  std::filesystem::path out;       ///< RUN: see RunFolder
+  DeviceChoice device{};           ///< of this rank
+  std::string exchange_line = "";  ///< how gradients travel and why, for the log
+  /// Called when nothing has moved for train.hang_timeout, or a peer has failed: it must end the
+  /// process. Absent: nobody watches.
+  dist::Watchdog::OnHang on_hang = {};
 };
 
 struct RunResult {
@@ -30,16 +40,18 @@ struct RunResult {
   double loss = 0.0;            ///< of the last step
   std::optional<MaskedScores> validation;  ///< the last one of this process
   Timings timings;                         ///< of this process on this rank
-  double tokens_per_s = 0.0;     ///< over the steps of this process, evaluation etc. left out
-  std::int64_t state_bytes = 0;  ///< parameters, gradients, moments, batches, activations per rank
-  std::int64_t peak_bytes = 0;   ///< largest resident set of any rank
+  ExchangeTotals exchange;                 ///< likewise
+  double tokens_per_s = 0.0;  ///< over the steps of this process, evaluation etc. left out
+  /// Of the rank's device: parameters, gradients, moments, batches, activations.
+  std::int64_t state_bytes = 0;
+  std::int64_t peak_bytes = 0;  ///< largest resident set of any rank
 };
 
 /// Runs until train.steps, a stop request on any rank, or an error. Collective: all ranks get the
 /// same result, or the same error: ConfigError (a setting that differs from the checkpoint's, ranks
 /// that do not divide the step), UsageError (the folder is in use), NumericError (five non-finite
 /// steps in a row; the last good checkpoint stays), IoError, and what opening the store throws.
-RunResult pretrain(const RunConfig& config, const PretrainPaths& paths, dist::Communicator& world,
+RunResult pretrain(const RunConfig& config, const RunPlace& place, dist::Communicator& world,
                    const core::Log& log, const StopRequest& stop);
 
 }  // namespace epi::train

@@ -159,7 +159,9 @@ StepReport TrainingStep::State::collect() {
   progress.step = step;
   progress.updates += skipped ? 0 : 1;
   progress.skipped += skipped ? 1 : 0;
-  return report(step, outcome);
+  StepReport done = report(step, outcome);
+  if (ahead > 0) timings.add(Part::device, done.seconds);
+  return done;
 }
 
 // A step that was queued while the one before ran begins where that one ended.
@@ -189,7 +191,11 @@ TrainingStep::TrainingStep(const StepSetup& setup) {
   // All ranks have come this far: shared memory is made together.
   core::Tensor gradients = setup.world.reducible(
       core::DType::f32, state_->work.model().table().block_size(), setup.ops.device());
-  dist::agree(setup.world, [&] { state_->work.sum_in(std::move(gradients)); });
+  core::Tensor wire;  // of gradients that travel rounded
+  if (setup.world.size() > 1 && setup.config.train.exchange_precision == core::DType::bf16) {
+    wire = setup.world.reducible(core::DType::bf16, gradients.view().size(), setup.ops.device());
+  }
+  dist::agree(setup.world, [&] { state_->work.sum_in(std::move(gradients), std::move(wire)); });
 }
 
 TrainingStep::~TrainingStep() {

@@ -1,0 +1,103 @@
+#include "train/device_memory.hpp"
+
+#include <fmt/format.h>
+
+#include "train/device_corpus.hpp"
+#include "train/gradient_tree.hpp"
+#include "train/planned_ops.hpp"
+
+namespace epi::train {
+namespace {
+
+/// What ops take beside what a plan counts, and what an allocator loses: left free.
+constexpr double kSpare = 1.05;
+
+double gib(std::size_t bytes) {
+  return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0);
+}
+
+/// The plan under other settings.
+DeviceMemory plan_with(const DeviceLoad& load, std::int64_t micro_batch,
+                       model::Recompute recompute) {
+  RunConfig config = load.config;
+  config.train.micro_batch = micro_batch;
+  config.train.recompute = recompute;
+  return plan_device({config, load.model, load.corpus, load.ops, load.ranks, load.activations});
+}
+
+/// Settings that need no more than `free_bytes`, the gentlest first; "" when none is small enough.
+std::string what_fits(const DeviceLoad& load, std::size_t free_bytes) {
+  const TrainConfig& train = load.config.train;
+  const auto fits = [&](std::size_t bytes) {
+    return kSpare * static_cast<double>(bytes) <= static_cast<double>(free_bytes);
+  };
+  for (std::int64_t batch = train.micro_batch; batch >= 1; batch /= 2) {
+    if (train.global_batch % batch != 0 || train.global_batch / batch % load.ranks != 0) continue;
+    for (const auto recompute : {model::Recompute::none, model::Recompute::layer}) {
+      if (recompute < train.recompute) continue;
+      const std::size_t bytes = plan_with(load, batch, recompute).total();
+      if (!fits(bytes)) continue;
+      std::string text;
+      if (recompute != train.recompute) text = "train.recompute = \"layer\"";
+      if (batch != train.micro_batch) {
+        text += fmt::format("{}train.micro_batch = {}", text.empty() ? "" : " with ", batch);
+      }
+      if (text.empty()) continue;  // as it is: only what nobody counted is missing
+      return fmt::format(
+          "{} would take {:.2f} GiB{}", text, gib(bytes),
+          batch == train.micro_batch ? "" : " (micro-batches are part of the mathematics)");
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+DeviceMemory plan_device(const DeviceLoad& load) {
+  PlannedOps ops(load.ops);
+  const RunConfig& config = load.config;
+  const model::BatchShape shape = batch_shape(config, load.corpus.bin_bp);
+  const model::MaskedModel model(load.model, shape, ops,
+                                 {load.activations, config.train.recompute});
+  const auto elements = static_cast<std::size_t>(model.table().block_size());
+  const std::size_t block = elements * sizeof(float);
+  const std::int64_t local = config.train.micro_batches() / load.ranks;
+  const core::DType weights = ops.weights_type(load.activations);
+  DeviceMemory memory;
+  memory.tensors.parameters = block;
+  memory.tensors.weights = weights == core::DType::f32 ? 0 : elements * core::size_of(weights);
+  memory.tensors.gradients = GradientTree::blocks(local) * block;
+  if (load.ranks > 1 && config.train.exchange_precision == core::DType::bf16) {
+    memory.tensors.gradients += block / 2;
+  }
+  memory.tensors.moments = 2 * block;
+  memory.tensors.activations = model.activation_bytes();
+  memory.tensors.batches =
+      static_cast<std::size_t>(local) * model::Batch(shape, core::kCpu).bytes();
+  memory.corpus = DeviceCorpus::bytes_of(load.corpus);
+  memory.scratch = load.ops.scratch_bytes();
+  return memory;
+}
+
+std::string describe_parts(const DeviceMemory& memory) {
+  const StepMemory& t = memory.tensors;
+  return fmt::format(
+      "parameters {:.2f}, their bf16 copy {:.2f}, gradients {:.2f}, moments {:.2f}, activations "
+      "{:.2f}, batches {:.2f}, corpus {:.2f}, scratch {:.2f}",
+      gib(t.parameters), gib(t.weights), gib(t.gradients), gib(t.moments), gib(t.activations),
+      gib(t.batches), gib(memory.corpus), gib(memory.scratch));
+}
+
+std::string describe_shortage(const std::string& failure, const DeviceLoad& load,
+                              std::size_t free_bytes) {
+  const DeviceMemory memory = plan_device(load);
+  const std::string fit = what_fits(load, free_bytes);
+  return fmt::format(
+      "{}. This run needs {:.2f} GiB of it ({}) and {:.2f} GiB are free. {}", failure,
+      gib(memory.total()), describe_parts(memory), gib(free_bytes),
+      fit.empty() ? "No setting of train.recompute or train.micro_batch makes it fit: take a "
+                    "smaller model or a GPU with more memory"
+                  : fit);
+}
+
+}  // namespace epi::train

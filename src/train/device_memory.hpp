@@ -1,0 +1,45 @@
+// What a run takes of a GPU's memory, known before any of it is taken; and what to say when it does
+// not fit.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "core/corpus.hpp"
+#include "kernels/ops.hpp"
+#include "model/model_config.hpp"
+#include "train/run_config.hpp"
+#include "train/training_step.hpp"
+
+namespace epi::train {
+
+/// What a plan depends on. All must outlive the call.
+struct DeviceLoad {
+  const RunConfig& config;
+  const model::ModelConfig& model;
+  const core::CorpusView& corpus;
+  const kernels::Ops& ops;  ///< of the device
+  int ranks = 1;
+  core::DType activations = core::DType::f32;
+};
+
+/// Bytes on the device.
+struct DeviceMemory {
+  StepMemory tensors;
+  std::size_t corpus = 0;
+  std::size_t scratch = 0;  ///< of ops, as far as they have taken it
+  [[nodiscard]] std::size_t total() const { return tensors.total() + corpus + scratch; }
+};
+
+/// The run as configured. Takes host memory, hardly any of it touched.
+[[nodiscard]] DeviceMemory plan_device(const DeviceLoad& load);
+
+/// "parameters 0.3, weights 0.2, ...", in GiB.
+[[nodiscard]] std::string describe_parts(const DeviceMemory& memory);
+
+/// For the user: what failed, what the run needs by part, what is free, and which settings would
+/// fit.
+[[nodiscard]] std::string describe_shortage(const std::string& failure, const DeviceLoad& load,
+                                            std::size_t free_bytes);
+
+}  // namespace epi::train

@@ -1,0 +1,304 @@
+// Whole runs on a CUDA device against the same on the CPU: losses, resuming from one on the other,
+// ranks, stops, steps that are skipped, memory that does not suffice. In one program the device is
+// emulated (tests/simt), in another it is the machine's.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <mutex>
+#include <set>
+
+#include "core/error.hpp"
+#include "train/checkpoint.hpp"
+#include "train/device_memory.hpp"
+#include "train/recorded_step.hpp"
+#include "train/tiny_run.hpp"
+
+namespace epi::train {
+namespace {
+
+constexpr core::Device kGpu{core::DeviceKind::cuda, 0};
+
+class DeviceRun : public testing::Test {
+ protected:
+  DeviceRun() : folder_("device-run"), store_(folder_.path() / "store") {
+    write_tiny_store(store_);
+  }
+  [[nodiscard]] fs::path run(const std::string& name) const { return folder_.path() / name; }
+
+  /// One layer with a head of 32, the smallest that attention has; 34 tokens; two micro-batches.
+  [[nodiscard]] RunConfig config() const {
+    RunConfig c = tiny_config(store_);
+    c.tokens.length = 34;
+    c.model.positions = c.tokens.length;
+    c.model.hidden = 32;
+    c.model.heads = 1;
+    c.model.intermediate = 64;
+    c.masks.state_rate = 0.4F;
+    c.train.global_batch = 4;
+    c.train.precision = Precision::fp32;
+    c.train.steps = 12;
+    c.evaluate_windows = 4;
+    return c;
+  }
+
+ private:
+  TestFolder folder_;
+  fs::path store_;
+};
+
+/// Like run_solo, on any number of ranks that share a device.
+RunResult run_on(core::Device device, const RunConfig& config, const fs::path& out, int ranks = 1,
+                 const std::function<void(StopRequest&)>& before = {},
+                 std::FILE* log_file = nullptr) {
+  RunResult result;
+  const auto body = [&](dist::Communicator& world) {
+    const core::Log log =
+        log_file == nullptr ? core::Log() : core::Log(log_file, world.rank(), core::LogLevel::info);
+    StopRequest stop;
+    if (before) before(stop);
+    const RunResult mine =
+        pretrain(config, {.out = out, .device = {device, "as the test says"}}, world, log, stop);
+    if (world.rank() == 0) result = mine;
+  };
+  if (ranks > 1) {
+    dist::run_threads(ranks, body);
+  } else {
+    body(*dist::make_solo());
+  }
+  return result;
+}
+
+void expect_near(const std::vector<double>& found, const std::vector<double>& truth,
+                 double relative) {
+  ASSERT_EQ(found.size(), truth.size());
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    EXPECT_NEAR(found[i], truth[i], relative * std::abs(truth[i])) << "step " << i + 1;
+  }
+}
+
+void expect_same_files(const fs::path& a, const fs::path& b) {
+  for (const char* file : {"model.safetensors", "optimizer.bin"}) {
+    EXPECT_TRUE(core::read_text(a / file) == core::read_text(b / file)) << file << " differs";
+  }
+}
+
+// fp32 sums in another order: the losses drift apart by what that makes of a few steps.
+TEST_F(DeviceRun, TwentySteps_sameLossesAndNormsAsTheCpu) {
+  RunConfig c = config();
+  c.train.steps = 20;
+  const RunResult cpu = run_on(core::kCpu, c, run("cpu"));
+  const RunResult gpu = run_on(kGpu, c, run("gpu"));
+  EXPECT_EQ(gpu.step, 20);
+  expect_near(metrics_column(run("gpu"), kLossColumn), metrics_column(run("cpu"), kLossColumn),
+              1e-4);
+  expect_near(metrics_column(run("gpu"), kNormColumn), metrics_column(run("cpu"), kNormColumn),
+              1e-3);
+  EXPECT_EQ(metrics_column(run("gpu"), kStepColumn), metrics_column(run("cpu"), kStepColumn))
+      << "late, but all of them and in order";
+  ASSERT_TRUE(gpu.validation && cpu.validation);
+  EXPECT_EQ(gpu.validation->dna.targets, cpu.validation->dna.targets);
+  EXPECT_EQ(gpu.validation->hidden_bases, cpu.validation->hidden_bases);
+  EXPECT_NEAR(gpu.validation->dna.loss(), cpu.validation->dna.loss(), 1e-3);
+}
+
+TEST_F(DeviceRun, Bf16_lossesToItsRounding) {
+  RunConfig c = config();
+  c.train.steps = 6;
+  run_on(core::kCpu, c, run("cpu"));
+  c.train.precision = Precision::bf16;
+  run_on(kGpu, c, run("gpu"));
+  expect_near(metrics_column(run("gpu"), kLossColumn), metrics_column(run("cpu"), kLossColumn),
+              1e-2);
+}
+
+TEST_F(DeviceRun, FromTheCpuToTheDeviceAndBack_goesOnWithTheSameLosses) {
+  RunConfig c = config();
+  run_on(core::kCpu, c, run("whole"));
+  c.train.steps = 4;
+  run_on(core::kCpu, c, run("parts"));
+  c.train.steps = 8;
+  EXPECT_EQ(run_on(kGpu, c, run("parts")).first_step, 4);
+  c.train.steps = 12;
+  EXPECT_EQ(run_on(core::kCpu, c, run("parts")).first_step, 8);
+  expect_near(metrics_column(run("parts"), kLossColumn), metrics_column(run("whole"), kLossColumn),
+              1e-4);
+}
+
+TEST_F(DeviceRun, Resumed_endsWithTheSameBits) {
+  RunConfig c = config();
+  run_on(kGpu, c, run("whole"));
+  c.train.steps = 5;
+  run_on(kGpu, c, run("parts"));
+  c.train.steps = 12;
+  run_on(kGpu, c, run("parts"));
+  expect_same_files(checkpoint_path(run("whole"), 12), checkpoint_path(run("parts"), 12));
+  EXPECT_EQ(metrics_column(run("whole"), kLossColumn), metrics_column(run("parts"), kLossColumn));
+}
+
+// Through the host's memory: a graph is cut at each bucket, and the sums go on beside it.
+TEST_F(DeviceRun, TwoRanksOnOneDevice_sameLossesAsOne) {
+  RunConfig c = config();
+  c.train.steps = 8;
+  c.log_every = 3;
+  run_on(kGpu, c, run("1"));
+  const RunResult two = run_on(kGpu, c, run("2"), 2);
+  expect_near(metrics_column(run("2"), kLossColumn), metrics_column(run("1"), kLossColumn), 1e-5);
+  EXPECT_GT(two.exchange.steps, 0);
+  EXPECT_GE(two.exchange.overlap(), 0.0);
+  EXPECT_NE(core::read_text(run("2") / "events.jsonl").find("exposed_s_per_step"),
+            std::string::npos);
+}
+
+TEST_F(DeviceRun, GradientsExchangedInBf16_sameLossesToTheirRounding) {
+  RunConfig c = config();
+  c.train.steps = 6;
+  run_on(kGpu, c, run("1"));
+  c.train.exchange_precision = core::DType::bf16;
+  run_on(kGpu, c, run("2"), 2);
+  expect_near(metrics_column(run("2"), kLossColumn), metrics_column(run("1"), kLossColumn), 1e-2);
+}
+
+// The wish is in the report of the first step, which the host reads during the second.
+TEST_F(DeviceRun, StopRequest_endsTwoRanksAtOneStepAndIsResumedToTheSameBits) {
+  RunConfig c = config();
+  c.train.steps = 8;
+  run_on(kGpu, c, run("whole"), 2);
+  const RunResult stopped =
+      run_on(kGpu, c, run("parts"), 2, [](StopRequest& stop) { stop.request(15); });
+  EXPECT_TRUE(stopped.stopped);
+  EXPECT_EQ(stopped.step, 2);
+  EXPECT_TRUE(fs::exists(checkpoint_path(run("parts"), 2)));
+  EXPECT_FALSE(run_on(kGpu, c, run("parts"), 2).stopped);
+  expect_same_files(checkpoint_path(run("whole"), 8), checkpoint_path(run("parts"), 8));
+}
+
+/// Weights so large that every gradient overflows, at the step of a checkpoint.
+void poison(const fs::path& run, int step, const RunConfig& config) {
+  const Checkpoint checkpoint = open_checkpoint(checkpoint_path(run, step));
+  model::ModelConfig m = config.model;
+  m.num_states = kTinyStates;
+  const auto ops = kernels::make_cpu_ops(1);
+  const model::MaskedModel model(m, batch_shape(config, kTinyBinBp), *ops);
+  const std::int64_t size = model.table().block_size();
+  const core::Tensor p(core::DType::f32, {size}), m1(core::DType::f32, {size}),
+      m2(core::DType::f32, {size});
+  read_blocks(checkpoint, model.table(), {p, m1, m2});
+  for (const model::Parameter& parameter : model.table().parameters()) {
+    if (parameter.initial != model::Initial::ones) continue;
+    std::fill_n(p.as<float>() + parameter.offset, parameter.size, 3e38F);
+  }
+  write_checkpoint(run / "checkpoints", checkpoint.note, model.table(), {p, m1, m2});
+}
+
+TEST_F(DeviceRun, GradientsThatAreNotFinite_leaveAllAsItWasAndEndTheRun) {
+  RunConfig c = config();
+  c.train.steps = 3;
+  run_on(kGpu, c, run("a"));
+  poison(run("a"), 3, c);
+  const std::string before = core::read_text(checkpoint_path(run("a"), 3) / "optimizer.bin");
+  c.train.steps = 20;
+  c.checkpoint_every = 1;
+  EXPECT_THROW(run_on(kGpu, c, run("a")), core::NumericError);
+  EXPECT_EQ(metrics_column(run("a"), kSkippedColumn),
+            (std::vector<double>{0, 0, 0, 1, 1, 1, 1, 1}));
+  EXPECT_FALSE(fs::exists(checkpoint_path(run("a"), 4)));
+  EXPECT_EQ(core::read_text(checkpoint_path(run("a"), 3) / "optimizer.bin"), before);
+}
+
+TEST_F(DeviceRun, Plan_isWhatARunAllocates) {
+  const RunConfig c = config();
+  const RunResult result = run_on(kGpu, c, run("a"));
+  const data::Store store = data::Store::open(c.store);
+  model::ModelConfig m = c.model;
+  m.num_states = kTinyStates;
+  const auto ops = make_ops(kGpu, 1);
+  const core::CorpusView corpus = store.corpus();
+  const DeviceMemory plan = plan_device({c, m, corpus, *ops, 1, core::DType::f32});
+  EXPECT_EQ(static_cast<std::int64_t>(plan.tensors.total()), result.state_bytes);
+  const std::string text = describe_shortage("no room", {c, m, corpus, *ops, 1}, 1000);
+  EXPECT_NE(text.find("No setting"), std::string::npos) << text;
+  const std::size_t less = plan_device({c, m, corpus, *ops, 1}).total() * 99 / 100;
+  const std::string fits = describe_shortage("no room", {c, m, corpus, *ops, 1}, less);
+  EXPECT_NE(fits.find("would take"), std::string::npos) << fits;
+}
+
+TEST_F(DeviceRun, Corpus_onTheDeviceHasTheSameBytes) {
+  const data::Store store = data::Store::open(config().store);
+  const core::CorpusView host = store.corpus();
+  const std::vector<std::int32_t> cells = {0, 2};
+  const DeviceCorpus corpus(host, kGpu, cells);
+  core::Stream stream(kGpu);
+  const auto fetch = [&](const void* from, std::size_t bytes) {
+    std::vector<std::uint8_t> copy(bytes);
+    const auto count = static_cast<std::int64_t>(bytes);
+    core::copy(core::View(copy.data(), {count}),
+               core::ConstView(static_cast<const std::uint8_t*>(from), {count}, kGpu), stream);
+    stream.synchronize();
+    return copy;
+  };
+  EXPECT_EQ(corpus.bytes(), DeviceCorpus::bytes_of(host, cells));
+  for (std::size_t i = 0; i < host.segments.size(); ++i) {
+    const std::vector<std::uint8_t> raw =
+        fetch(&corpus.view().segments[i], sizeof(core::SegmentView));
+    core::SegmentView segment;
+    std::memcpy(&segment, raw.data(), sizeof segment);
+    const auto length = static_cast<std::size_t>(segment.length_bp);
+    EXPECT_TRUE(std::equal(host.segments[i].bases, host.segments[i].bases + length,
+                           fetch(segment.bases, length).begin()));
+    const std::vector<std::uint8_t> table =
+        fetch(segment.states, static_cast<std::size_t>(host.num_cells) * sizeof(void*));
+    const std::size_t bins = (length + kTinyBinBp - 1) / kTinyBinBp;
+    for (std::int32_t cell = 0; cell < host.num_cells; ++cell) {
+      const std::uint8_t* states = nullptr;
+      std::memcpy(&states, table.data() + static_cast<std::size_t>(cell) * sizeof states,
+                  sizeof states);
+      ASSERT_EQ(states == nullptr, cell == 1) << "cells that were left out have no address";
+      if (states == nullptr) continue;
+      EXPECT_TRUE(std::equal(host.segments[i].states[cell], host.segments[i].states[cell] + bins,
+                             fetch(states, bins).begin()));
+    }
+  }
+}
+
+// Graph, action beside the next graph, graph, action between, graph.
+TEST(RecordedStep, Replay_doesActionsWhereTheyWereRecorded) {
+  core::Stream stream(kGpu);
+  const core::Tensor counter(core::DType::f64, {2}, kGpu);
+  const core::Tensor ones(core::DType::f64, {1}, kGpu);
+  std::vector<std::string> done;
+  RecordedStep step(stream);
+  const core::View first = counter.view().slice(0, 1);
+  step.record([&] {
+    core::copy(first, ones, stream);
+    step.beside([&](const core::Event&) { done.emplace_back("beside"); });
+    core::copy(first, ones, stream);
+    step.between([&] { done.emplace_back("between"); });
+    core::copy(counter.view().slice(1, 1), ones, stream);
+  });
+  EXPECT_TRUE(done.empty()) << "recording does nothing";
+  step.replay();
+  step.replay();
+  EXPECT_EQ(done, (std::vector<std::string>{"beside", "between", "beside", "between"}));
+}
+
+TEST(RecordedStep, FailureWhileRecording_leavesTheStreamUsable) {
+  core::Stream stream(kGpu);
+  RecordedStep step(stream);
+  EXPECT_THROW(step.record([] { throw core::InputError("as the test says"); }), core::InputError);
+  EXPECT_FALSE(step.recorded());
+  const core::Tensor cell(core::DType::f64, {1}, kGpu);
+  core::fill_zero(cell, stream);
+  EXPECT_NO_THROW(stream.synchronize());
+}
+
+}  // namespace
+}  // namespace epi::train
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (epi::core::cuda_device_count() > 0) return RUN_ALL_TESTS();
+  std::printf("skipped: %s\n", epi::core::cuda_missing().c_str());
+  return 77;
+}
