@@ -15,58 +15,10 @@
 #include "core/buffer.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
-#include "dist/gradient_buckets.hpp"
+#include "dist/check_values.hpp"
 
 namespace epi::dist {
 namespace {
-
-// One, primes, around powers of two, and more than one piece of every transport (1 MB at most).
-const std::int64_t kSizes[] = {0, 1, 2, 3, 7, 63, 64, 65, 1023, 1024, 1025, 300007};
-
-void wait(Pending pending) {
-  Stream stream(core::kCpu);
-  pending.wait(stream);
-}
-
-template <class T>
-View view_of(std::vector<T>& values) {
-  return {values.data(), {static_cast<std::int64_t>(values.size())}};
-}
-
-template <class T>
-ConstView const_view_of(const std::vector<T>& values) {
-  return {values.data(), {static_cast<std::int64_t>(values.size())}};
-}
-
-/// Element i of rank r: small whole numbers, so that sums are exact in f32 in any order.
-std::int64_t value(std::int64_t i, int rank) {
-  return (i % 13 - 5) * (rank + 1) + i % 3;
-}
-
-std::int64_t sum_of_values(std::int64_t i, int ranks) {
-  return (i % 13 - 5) * ranks * (ranks + 1) / 2 + ranks * (i % 3);
-}
-
-std::int64_t max_of_values(std::int64_t i, int ranks) {
-  return i % 13 >= 5 ? value(i, ranks - 1) : value(i, 0);
-}
-
-template <class T>
-std::vector<T> values_of(std::int64_t count, int rank) {
-  std::vector<T> values;
-  for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<T>(value(i, rank)));
-  return values;
-}
-
-template <class T>
-std::int64_t count_wrong(const std::vector<T>& actual, std::int64_t first, int ranks,
-                         std::int64_t (*truth)(std::int64_t, int)) {
-  std::int64_t wrong = 0;
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    if (actual[i] != static_cast<T>(truth(first + static_cast<std::int64_t>(i), ranks))) ++wrong;
-  }
-  return wrong;
-}
 
 template <class T>
 void reduces(Communicator& world) {
@@ -436,74 +388,20 @@ void follows_any_collective_with_any_other(Communicator& world) {
   }
 }
 
-void sums_gradient_buckets(Communicator& world) {
-  Stream stream(core::kCpu);
-  for (const std::int64_t count : {1, 5, 1000, 70001}) {
-    for (const std::size_t bucket_bytes :
-         {std::size_t{4}, std::size_t{4000}, std::size_t{1} << 20}) {
-      if (count > 1000 && bucket_bytes == 4) continue;
-      std::vector<float> gradients = values_of<float>(count, world.rank());
-      GradientBuckets buckets(world, view_of(gradients), bucket_bytes);
-      for (std::int64_t offset = count; offset > 0; offset -= 1 + offset / 3) {
-        buckets.done_from(offset, stream);
-      }
-      buckets.done_from(0, stream);
-      const ExchangeStatistics statistics = buckets.finish(stream);
-      EXPECT_EQ(count_wrong(gradients, 0, world.size(), sum_of_values), 0) << count;
-      EXPECT_EQ(statistics.bytes, world.size() == 1 ? 0 : count * 4);
-    }
-  }
-}
-
-/// Either way between f32 and bf16, as train's op does it.
-void convert(const ConstView& from, const View& to, Stream&) {
-  for (std::int64_t i = 0; i < from.size(); ++i) {
-    if (to.dtype() == core::DType::bf16) {
-      to.as<core::BFloat16>()[i] = core::to_bf16(from.as<float>()[i]);
-    } else {
-      to.as<float>()[i] = core::to_float(from.as<core::BFloat16>()[i]);
-    }
-  }
-}
-
-/// Half the bytes, and each rank's value is rounded before the sum: what is 2^-10 of a value, less
-/// than half of bf16's last place, is gone.
-void sums_gradient_buckets_in_bf16(Communicator& world) {
-  Stream stream(core::kCpu);
-  const std::int64_t count = 70001;
-  std::vector<float> gradients = values_of<float>(count, world.rank());
-  for (float& value : gradients) value *= 1.0F + 0x1p-10F;
-  GradientBuckets buckets(
-      world, view_of(gradients), 40000, {},
-      {.memory = world.reducible(core::DType::bf16, count, core::kCpu), .convert = convert});
-  buckets.done_from(0, stream);
-  const ExchangeStatistics statistics = buckets.finish(stream);
-  EXPECT_EQ(statistics.bytes, world.size() == 1 ? 0 : count * 2);
-  if (world.size() == 1) return;  // stays as it is
-  EXPECT_EQ(count_wrong(gradients, 0, world.size(), sum_of_values), 0);
-}
-
-void measures_what_the_exchange_costs(Communicator& world) {
-  Stream stream(core::kCpu);
-  std::vector<float> gradients(300007, 1.0F);
-  GradientBuckets buckets(world, view_of(gradients), 100000);
-  EXPECT_EQ(buckets.statistics().exchange_s, 0.0);
-  buckets.done_from(0, stream);
-  const ExchangeStatistics statistics = buckets.finish(stream);
-  EXPECT_EQ(statistics.exchange_s > 0.0, world.size() > 1);
-  // On the CPU nothing hides: backward waits inside the starts.
-  EXPECT_GE(statistics.exposed_s, 0.9 * statistics.exchange_s);
-  EXPECT_LE(statistics.overlap(), 0.1);
-}
-
 void has_not_failed(Communicator& world) {
   EXPECT_EQ(world.failure(), "");
+}
+
+std::vector<CollectiveCheck> with_buckets(std::vector<CollectiveCheck> checks) {
+  const std::vector<CollectiveCheck> more = bucket_checks();
+  checks.insert(checks.end(), more.begin(), more.end());
+  return checks;
 }
 
 }  // namespace
 
 const std::vector<CollectiveCheck>& collective_checks() {
-  static const std::vector<CollectiveCheck> checks = {
+  static const std::vector<CollectiveCheck> checks = with_buckets({
       {"reduce_f32", reduces<float>},
       {"reduce_f64", reduces<double>},
       {"reduce_i64", reduces<std::int64_t>},
@@ -534,11 +432,8 @@ const std::vector<CollectiveCheck>& collective_checks() {
       {"reducible_i64", reduces_reducible_memory<std::int64_t>},
       {"kinds_of_memory", mixes_kinds_of_memory},
       {"any_after_any", follows_any_collective_with_any_other},
-      {"gradient_buckets", sums_gradient_buckets},
-      {"gradient_buckets_bf16", sums_gradient_buckets_in_bf16},
-      {"exchange_statistics", measures_what_the_exchange_costs},
       {"no_failure", has_not_failed},
-  };
+  });
   return checks;
 }
 

@@ -20,6 +20,9 @@ inline void PrintTo(const CollectiveCheck& check, std::ostream* out) {
   *out << check.name;
 }
 
+/// All of them.
 [[nodiscard]] const std::vector<CollectiveCheck>& collective_checks();
+/// Those of gradient buckets, which are among them.
+[[nodiscard]] std::vector<CollectiveCheck> bucket_checks();
 
 }  // namespace epi::dist

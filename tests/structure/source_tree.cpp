@@ -55,7 +55,12 @@ const std::vector<Library>& libraries() {
       {"MPI", "MPI_", R"(\bMPI_[A-Z]\w*)", "mpi.h", {"src/dist/"}},
       {"HDF5", "H5", R"(\bH5[A-Z]{0,2}[a-z]\w*\s*\()", "hdf5", {"src/data/"}},
       {"htslib", "_", R"(\b(hts|faidx|fai|bgzf|tbx)_\w+\s*\()", "htslib/", {"src/data/"}},
-      {"CUDA", "cuda", R"(\bcuda[A-Z]\w*)", "cuda", {"src/kernels/cuda/", "src/core/device_cuda"}},
+      {"CUDA",
+       "cuda",
+       R"(\bcuda[A-Z]\w*)",
+       "cuda",
+       // NCCL's functions take streams of CUDA's.
+       {"src/kernels/cuda/", "src/core/device_cuda", "src/dist/nccl"}},
       {"NCCL", "nccl", R"(\bnccl[A-Z]\w*)", "nccl", {"src/dist/"}},
       {"oneDNN", "dnnl", R"(\bdnnl(::|_)\w+)", "oneapi/dnnl", {"src/kernels/cpu/"}},
       {"oneDNN", "dnnl", R"(\bdnnl(::|_)\w+)", "dnnl", {"src/kernels/cpu/"}},
