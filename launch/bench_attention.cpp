@@ -21,7 +21,7 @@ using kernels::Ops;
 struct AttentionOptions {
   MachineOptions machine;
   std::int64_t hidden = 768;
-  float dropout = 0.0F;
+  double dropout = 0.0;
   std::int64_t rows = 4096;  ///< tokens of a call, in as many windows as that makes, at least one
   std::vector<std::int64_t> tokens{128, 256, 512, 1024, 2048, 4096, 8192};
   std::vector<std::int64_t> head{32, 64, 128};
@@ -35,7 +35,7 @@ void add_case(std::int64_t tokens, std::int64_t head, const AttentionOptions& op
   const Tensor lse = machine.room(core::DType::f32, {b, heads, tokens});
   const std::string part = fmt::format("T {}, D {}", tokens, head);
   const DeviceState state({.seed = 1}, machine.stream());
-  const kernels::Dropout dropout{.probability = options.dropout};
+  const kernels::Dropout dropout{.probability = static_cast<float>(options.dropout)};
   const kernels::AttendArgs forward{.qkv = qkv,
                                     .heads = static_cast<std::int32_t>(heads),
                                     .dropout = dropout,

@@ -21,7 +21,7 @@ struct MemoryOptions {
   std::string model = "base";
   std::int64_t batch = 2;
   std::int32_t tokens = 512;
-  float dropout = 0.0F;
+  double dropout = 0.0;
   std::int64_t parameters = 89'000'000;  ///< of the flat block: the base model's
 };
 
@@ -74,7 +74,7 @@ class MemoryBench {
     const Tensor out = machine_.room({b, t, h}), sum = machine_.room({b, t, h});
     const Tensor mean = machine_.room(DType::f32, {b * t}),
                  rstd = machine_.room(DType::f32, {b * t});
-    const kernels::Dropout dropout{.probability = options_.dropout};
+    const kernels::Dropout dropout{.probability = static_cast<float>(options_.dropout)};
     const kernels::AddNormArgs forward{.x = x,
                                        .residual = residual,
                                        .gamma = gamma,
@@ -87,7 +87,7 @@ class MemoryBench {
                                        .rstd = rstd};
     add("residual, dropout, LayerNorm", forward, &Ops::add_norm);
     const Tensor dgamma = machine_.room(DType::f32, {h}), dbeta = machine_.room(DType::f32, {h});
-    const Tensor dx = options_.dropout > 0.0F ? machine_.room({b, t, h}) : Tensor();
+    const Tensor dx = options_.dropout > 0.0 ? machine_.room({b, t, h}) : Tensor();
     const kernels::AddNormGradArgs gradient{.sum = sum,
                                             .mean = mean,
                                             .rstd = rstd,

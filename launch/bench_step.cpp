@@ -216,7 +216,7 @@ model::ModelConfig bench_model(const BenchOptions& options, const kernels::Token
   config.vocabulary = tokens.vocabulary();
   config.num_states = SyntheticCorpus::kStates;
   config.positions = std::max(config.positions, options.tokens);
-  config.dropout = options.dropout;
+  config.dropout = static_cast<float>(options.dropout);
   return config;
 }
 

@@ -31,7 +31,7 @@ struct BenchOptions {
   std::int32_t tokens = 512;  ///< T, with [CLS] and [SEP]
   std::int64_t steps = 5;     ///< timed
   std::int64_t warmup = 1;    ///< steps before these
-  float dropout = 0.0F;
+  double dropout = 0.0;
   std::string device = "auto";  ///< auto, cpu, cuda or cuda:N
   bool reproducible = false;    ///< products do not cut their inner dimension
   bool as_trained = false;      ///< through train::TrainingStep, as a whole; always on GPUs

@@ -211,7 +211,12 @@ TEST(GpuCheck_rehearsal, runsItsPartsAndWritesTheTable) {
     EXPECT_TRUE(passed.contains(part)) << part;
     EXPECT_TRUE(part == std::string("facts") || results.at("benches").contains(part)) << part;
   }
-  EXPECT_NE(outcome.out.find("| what | measured | predicted | goal |"), std::string::npos);
+  EXPECT_NE(outcome.out.find("| what | rehearsed | predicted | goal |"), std::string::npos);
+  EXPECT_TRUE(results.at("rehearsal").get<bool>());
+  // What cannot be true of a GPU here must not look measured.
+  EXPECT_EQ(outcome.out.find("| measured |"), std::string::npos);
+  ASSERT_EQ(results.at("twenty_steps").size(), 1U);
+  EXPECT_EQ(results.at("twenty_steps")[0].at("largest_difference"), 0.0);
 }
 
 TEST(GpuCheck_withoutAGpu, saysSoAndExits69) {
