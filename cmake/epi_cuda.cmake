@@ -21,13 +21,11 @@ else()
   message(STATUS "NCCL: not found")
 endif()
 
-# epi_cuda_kernels(TARGET): adds the CUDA back end of src/kernels/cuda. Kernels find the device's form
-# of "simt/simt.cuh" there; tests/simt compiles the same files for the host with a twin of it. A
-# register spill in one of them is an error.
+# epi_cuda_kernels(TARGET x.cu ...): adds kernels of src/kernels/cuda. They find the device's form of
+# "simt/simt.cuh" there; tests/simt compiles the same files for the host with a twin of it. A register
+# spill in one of them is an error.
 function(epi_cuda_kernels target)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/cuda/*.cu)
-  target_sources(${target} PRIVATE ${sources}
-    ${PROJECT_SOURCE_DIR}/src/kernels/cuda/cuda_ops.cpp ${PROJECT_SOURCE_DIR}/src/kernels/cuda/gemm.cpp)
+  target_sources(${target} PRIVATE ${ARGN})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/kernels/cuda/native)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:
     --expt-relaxed-constexpr -Werror=all-warnings -Xptxas=--warn-on-spills,--warning-as-error>)
