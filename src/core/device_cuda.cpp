@@ -223,7 +223,9 @@ std::shared_ptr<void> end_graph(void* stream) {
   const std::shared_ptr<void> recorded(
       graph, [](void* g) { (void)cudaGraphDestroy(static_cast<cudaGraph_t>(g)); });
   cudaGraphExec_t executable = nullptr;
-  check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
+  // Otherwise all kernels would have the priority of the stream that the graph is launched in.
+  check(cudaGraphInstantiate(&executable, graph, cudaGraphInstantiateFlagUseNodePriority),
+        "cudaGraphInstantiate");
   return {executable, [](void* e) { (void)cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(e)); }};
 }
 
