@@ -189,6 +189,7 @@ __global__ void __launch_bounds__(kQueryWarps * 32, forward_blocks(kWidth, kDrop
     state.shift[m][0] = state.shift[m][1] = -INFINITY;
     state.sum[m][0] = state.sum[m][1] = 0.0F;
   }
+  [[maybe_unused]] const Draws draws(p.heads.dropout, head.sample, head.head, p.heads.tokens);
   int k = kStages;
   for (int left = head.valid; left > 0; left -= kKeys) {
     // After this all have what is used now, and have used what is copied over now.
@@ -202,7 +203,6 @@ __global__ void __launch_bounds__(kQueryWarps * 32, forward_blocks(kWidth, kDrop
     if (left < kKeys) mask_keys(scores, left);
     take_scores<kWidth>(scores, to_log2, state, mixed);
     if constexpr (kDrops) {
-      const Draws draws(p.heads.dropout, head.sample, head.head, p.heads.tokens);
       drop(scores, draws, first_query + own, head.valid - left);
     }
     Left<kM, kN / 2> weights;

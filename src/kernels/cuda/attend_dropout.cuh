@@ -7,27 +7,10 @@
 #pragma once
 
 #include "core/philox.hpp"
-#include "kernels/ops.hpp"
+#include "kernels/cuda/dropout.cuh"
 #include "simt/simt.cuh"
 
 namespace epi::kernels::cuda {
-
-/// What is the same for all samples of a call.
-struct AttendDropout {
-  const StepState* state = nullptr;
-  std::uint32_t layer = 0, site = 0;
-  std::uint32_t dropped_below = 0;  ///< words below are dropped
-  float scale = 1.0F;               ///< of what is kept
-};
-
-[[nodiscard]] inline AttendDropout attend_dropout(const Dropout& dropout, const StepState* state) {
-  if (dropout.probability <= 0.0F) return {};
-  // uniform_float(word) < p where the upper 24 bits are below p 2^24; both steps are exact.
-  const float scaled = dropout.probability * 0x1p24F;
-  const auto whole = static_cast<std::uint32_t>(scaled);
-  const std::uint32_t limit = static_cast<float>(whole) < scaled ? whole + 1U : whole;
-  return {state, dropout.layer, dropout.site, limit << 8U, 1.0F / (1.0F - dropout.probability)};
-}
 
 /// The draws of one head of one sample.
 struct Draws {
@@ -37,7 +20,7 @@ struct Draws {
   std::uint32_t tokens;
   std::uint32_t head;
 
-  __device__ Draws(const AttendDropout& d, int sample, int of_head, int of_tokens)
+  __device__ Draws(const DropoutSite& d, int sample, int of_head, int of_tokens)
       : seed(0),
         counter0(0),
         counter1(0),

@@ -17,7 +17,7 @@ inline constexpr float kLog2E = 1.44269504F;
 struct HeadsParams {
   int tokens, heads, size;
   const std::int32_t* lengths;  ///< or null
-  AttendDropout dropout;
+  DropoutSite dropout;
   float scale;  ///< 1 / sqrt(D)
 };
 
@@ -39,7 +39,7 @@ template <class Args>
           .heads = args.heads,
           .size = static_cast<int>(s.size),
           .lengths = args.lengths ? args.lengths.template as<std::int32_t>() : nullptr,
-          .dropout = attend_dropout(args.dropout, args.state),
+          .dropout = dropout_site(args.dropout, args.state),
           .scale = 1.0F / std::sqrt(static_cast<float>(s.size))};
 }
 

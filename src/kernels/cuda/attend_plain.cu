@@ -84,7 +84,7 @@ __device__ void add_rows(const float* factors, const T* rows, int stride, int co
 }
 
 /// What dropout makes of a probability.
-__device__ float dropout_factor(const AttendDropout& dropout, const Draws& draws, int query,
+__device__ float dropout_factor(const DropoutSite& dropout, const Draws& draws, int query,
                                 int key) {
   if (dropout.state == nullptr) return 1.0F;
   return draws.one(query, key) != 0 ? dropout.scale : 0.0F;
