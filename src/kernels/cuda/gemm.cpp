@@ -330,7 +330,10 @@ void Gemm::State::measure(const ColumnMajorProduct& product, void* stream, const
       plan.algorithm = algorithm;
     }
   }
-  if (apart) plan.is_apart = !best || seconds_of(device, stream, apart) < *best;
+  // What is done apart writes to the caller's memory, so where it adds it can't be timed.
+  if (apart) {
+    plan.is_apart = !best || (!key.accumulate && seconds_of(device, stream, apart) < *best);
+  }
   if (best || apart) return;
   throw core::DeviceError("cuBLASLt " + std::to_string(cublasLtGetVersion()) +
                           " has no deterministic algorithm for the product " + text(key));
@@ -345,7 +348,9 @@ Plan Gemm::State::make_plan(const ColumnMajorProduct& product, void* stream, con
   // The library reads the alignment of these two from their addresses.
   set_pointers(plan.description, product.operands);
   const auto choice = taken.find(text(key));
-  if (choice != taken.end() && take(choice->second, plan)) return plan;
+  const bool can_take = choice != taken.end() && (apart || choice->second != kApart);
+  if (can_take && take(choice->second, plan)) return plan;
+  plan.is_apart = false;
   core::require(!is_recording(stream), "the product " + text(key) +
                                            " runs once before a graph with it is recorded, so "
                                            "that its algorithm can be chosen by timing");

@@ -222,7 +222,8 @@ struct Call {
   Gemm& gemm;
 };
 
-void multiply_with_bias(const Product& product, const Context& context, Gemm& gemm) {
+void multiply(const Product& product, const Context& context, Gemm& gemm) {
+  if (product.epilogue == Epilogue::none) return gemm.run(product, context.stream);
   const Call call{product, context, gemm};
   gemm.run(product, context.stream,
            [&call] { multiply_apart(call.product, call.context, call.gemm); });
@@ -234,7 +235,7 @@ void gelu_apart(const Product& product, const Context& context, Gemm& gemm) {
   before.c = product.pre_out;
   before.pre_out = {};
   before.epilogue = product.bias ? Epilogue::bias : Epilogue::none;
-  multiply_with_bias(before, context, gemm);
+  multiply(before, context, gemm);
   activate({.activation = Activation::gelu_tanh, .x = product.pre_out, .y = product.c}, context);
 }
 
@@ -253,7 +254,7 @@ void linear(const LinearArgs& args, const Context& context, Gemm& gemm) {
                         .bias = args.b,
                         .pre_out = args.pre,
                         .c = args.y};
-  if (args.epilogue == Activation::none) return multiply_with_bias(product, context, gemm);
+  if (args.epilogue == Activation::none) return multiply(product, context, gemm);
   const Call call{product, context, gemm};
   gemm.run(product, context.stream, [&call] { gelu_apart(call.product, call.context, call.gemm); });
 }
@@ -271,7 +272,7 @@ void linear_grad_input(const LinearGradInputArgs& args, const Context& context, 
                         .c = args.dx};
   // The library adds before its epilogue, we after.
   if (!is_bare && args.write == Write::add) return multiply_apart(product, context, gemm);
-  multiply_with_bias(product, context, gemm);
+  multiply(product, context, gemm);
 }
 
 void linear_grad_weight(const LinearGradWeightArgs& args, const Context& context, Gemm& gemm) {
