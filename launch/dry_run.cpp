@@ -116,7 +116,8 @@ std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
     model.num_states = run->corpus.num_states;
     model.check();
     core::Stream stream(ops->device());
-    const train::DeviceCorpus corpus(run->corpus, ops->device());
+    const train::DeviceCorpus corpus(run->corpus, ops->device(),
+                                     train::cells_read(run->store.manifest()));
     memory =
         train::plan_memory({config, model, corpus, *run->order, *ops, world, stream, execution},
                            bytes_of(run->store.manifest()));

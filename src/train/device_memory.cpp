@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "train/device_corpus.hpp"
 #include "train/gradient_tree.hpp"
 #include "train/planned_ops.hpp"
 
@@ -22,7 +21,8 @@ DeviceMemory plan_with(const DeviceLoad& load, std::int64_t micro_batch,
   RunConfig config = load.config;
   config.train.micro_batch = micro_batch;
   config.train.recompute = recompute;
-  return plan_device({config, load.model, load.corpus, load.ops, load.ranks, load.activations});
+  return plan_device(
+      {config, load.model, load.bin_bp, load.corpus_bytes, load.ops, load.ranks, load.activations});
 }
 
 /// Settings that need no more than `free_bytes`, the gentlest first; "" when none is small enough.
@@ -56,7 +56,7 @@ std::string what_fits(const DeviceLoad& load, std::size_t free_bytes) {
 DeviceMemory plan_device(const DeviceLoad& load) {
   PlannedOps ops(load.ops);
   const RunConfig& config = load.config;
-  const model::BatchShape shape = batch_shape(config, load.corpus.bin_bp);
+  const model::BatchShape shape = batch_shape(config, load.bin_bp);
   const model::MaskedModel model(load.model, shape, ops,
                                  {load.activations, config.train.recompute});
   const auto elements = static_cast<std::size_t>(model.table().block_size());
@@ -74,7 +74,7 @@ DeviceMemory plan_device(const DeviceLoad& load) {
   memory.tensors.activations = model.activation_bytes();
   memory.tensors.batches =
       static_cast<std::size_t>(local) * model::Batch(shape, core::kCpu).bytes();
-  memory.corpus = DeviceCorpus::bytes_of(load.corpus);
+  memory.corpus = load.corpus_bytes;
   memory.scratch = load.ops.scratch_bytes();
   return memory;
 }

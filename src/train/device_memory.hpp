@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
-#include "core/corpus.hpp"
 #include "kernels/ops.hpp"
 #include "model/model_config.hpp"
 #include "train/run_config.hpp"
@@ -17,8 +17,9 @@ namespace epi::train {
 struct DeviceLoad {
   const RunConfig& config;
   const model::ModelConfig& model;
-  const core::CorpusView& corpus;
-  const kernels::Ops& ops;  ///< of the device
+  std::int32_t bin_bp = 0;
+  std::size_t corpus_bytes = 0;  ///< DeviceCorpus::bytes_of
+  const kernels::Ops& ops;       ///< of the device
   int ranks = 1;
   core::DType activations = core::DType::f32;
 };

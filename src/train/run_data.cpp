@@ -68,6 +68,13 @@ data::WindowTable windows_of(const data::Manifest& manifest, const core::CorpusV
                   window_bp, config.tokens.length, name_of(split), name_of(split)));
 }
 
+std::vector<std::int32_t> cells_read(const data::Manifest& manifest) {
+  std::vector<std::int32_t> cells = cells_of(manifest, data::Split::train);
+  const std::vector<std::int32_t> valid = cells_of(manifest, data::Split::valid);
+  cells.insert(cells.end(), valid.begin(), valid.end());
+  return cells;
+}
+
 RunData open_run_data(const RunConfig& config, const dist::Communicator& world) {
   data::Store store = data::Store::open(config.store, /*deep=*/world.node_rank() == 0);
   const core::CorpusView corpus = store.corpus();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "core/corpus.hpp"
 #include "data/sample_source.hpp"
@@ -31,6 +32,9 @@ struct RunData {
 [[nodiscard]] data::WindowTable windows_of(const data::Manifest& manifest,
                                            const core::CorpusView& corpus, data::Split split,
                                            const RunConfig& config);
+
+/// Cell types that training or validation read: what a GPU gets of a corpus.
+[[nodiscard]] std::vector<std::int32_t> cells_read(const data::Manifest& manifest);
 
 /// Every byte of the store is compared with its digests, by one rank of each node; the caller lets
 /// the ranks agree on the outcome. MissingError, FormatError: the store is not there or damaged.

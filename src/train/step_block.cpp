@@ -45,8 +45,11 @@ StepBlock::StepBlock(std::int64_t micro_batches, std::int64_t windows, core::Dev
       windows_(windows),
       places_(places(micro_batches, windows)),
       memory_(device, places_.end) {
-  for (core::Buffer& slot : sent_) slot = core::Buffer::pinned(places_.message);
-  for (core::Buffer& slot : received_) slot = core::Buffer::pinned(outcome_bytes());
+  const auto make = [&](std::size_t bytes) {
+    return device == core::kCpu ? core::Buffer(device, bytes) : core::Buffer::pinned(bytes);
+  };
+  for (core::Buffer& slot : sent_) slot = make(places_.message);
+  for (core::Buffer& slot : received_) slot = make(outcome_bytes());
 }
 
 View StepBlock::bytes_at(const core::Buffer& buffer, std::size_t first, std::size_t count) const {

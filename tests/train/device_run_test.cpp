@@ -214,13 +214,13 @@ TEST_F(DeviceRun, Plan_isWhatARunAllocates) {
   model::ModelConfig m = c.model;
   m.num_states = kTinyStates;
   const auto ops = make_ops(kGpu, 1);
-  const core::CorpusView corpus = store.corpus();
-  const DeviceMemory plan = plan_device({c, m, corpus, *ops, 1, core::DType::f32});
+  const std::size_t corpus = DeviceCorpus::bytes_of(store.corpus());
+  const DeviceLoad load{c, m, kTinyBinBp, corpus, *ops};
+  const DeviceMemory plan = plan_device(load);
   EXPECT_EQ(static_cast<std::int64_t>(plan.tensors.total()), result.state_bytes);
-  const std::string text = describe_shortage("no room", {c, m, corpus, *ops, 1}, 1000);
-  EXPECT_NE(text.find("No setting"), std::string::npos) << text;
-  const std::size_t less = plan_device({c, m, corpus, *ops, 1}).total() * 99 / 100;
-  const std::string fits = describe_shortage("no room", {c, m, corpus, *ops, 1}, less);
+  const std::string none = describe_shortage("no room", load, 1000);
+  EXPECT_NE(none.find("No setting"), std::string::npos) << none;
+  const std::string fits = describe_shortage("no room", load, plan.total() * 99 / 100);
   EXPECT_NE(fits.find("would take"), std::string::npos) << fits;
 }
 

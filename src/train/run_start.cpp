@@ -1,0 +1,217 @@
+// How a run begins: the corpus and the step in memory, the folder, the newest checkpoint, and what
+// the log says of it all.
+#include <array>
+
+#include "core/files.hpp"
+#include "core/version.hpp"
+#include "data/shard.hpp"
+#include "train/device_memory.hpp"
+#include "train/run.hpp"
+
+namespace epi::train {
+namespace {
+
+// Fewer bins than this in a window: hidden bins have hardly any visible neighbours to learn from.
+constexpr std::int64_t kFewBins = 4;
+
+}  // namespace
+
+void Run::place_corpus() {
+  model_ = config_.model;
+  model_.num_states = data_->corpus.num_states;
+  model_.check();
+  stream_.emplace(ops_->device());
+  corpus_.emplace(data_->corpus, ops_->device(), cells_read(data_->store.manifest()));
+}
+
+void Run::build() {
+  step_.emplace(step_setup());
+  if (!data_->valid) return;
+  validator_.emplace(ValidatorSetup{config_.tokens, config_.masks, *corpus_, *ops_, step_->model(),
+                                    world_, *stream_});
+}
+
+// A GPU without memory left: what would fit is known once all that was taken is given back.
+void Run::explained(const std::function<void()>& work) {
+  if (ops_->device() == core::kCpu) return work();
+  try {
+    work();
+  } catch (const core::DeviceError& error) {
+    const std::string failure = error.what();
+    if (failure.find("out of memory") == std::string::npos) throw;
+    validator_.reset();
+    step_.reset();
+    corpus_.reset();
+    const std::size_t corpus_bytes =
+        DeviceCorpus::bytes_of(data_->corpus, cells_read(data_->store.manifest()));
+    throw core::DeviceError(describe_shortage(failure,
+                                              {config_, model_, data_->corpus.bin_bp, corpus_bytes,
+                                               *ops_, world_.size(), precision_.activations},
+                                              core::cuda_free_bytes(ops_->device().index)));
+  }
+}
+
+StepSetup Run::step_setup() {
+  return {config_, model_, *corpus_, *data_->order,
+          *ops_,   world_, *stream_, {precision_.activations, config_.train.recompute}};
+}
+
+// Every rank updates its own copy of the parameters: on unlike instruction sets the copies' last
+// bits would drift apart.
+void Run::check_alike() {
+  const auto instruction_set = [](const std::string& description) {
+    return description.substr(0, description.find(','));
+  };
+  const std::vector<std::string> all = world_.gather_text(ops_->description());
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (instruction_set(all[rank]) == instruction_set(all[0])) continue;
+    dist::agree(world_, [&] {
+      throw core::ConfigError(fmt::format("rank 0 computes with {} and rank {} with {}: {}",
+                                          instruction_set(all[0]), rank, instruction_set(all[rank]),
+                                          ops_->device() == core::kCpu
+                                              ? "set EPITRAIN_ISA=v3 (or base) on all nodes"
+                                              : "take GPUs of one model"));
+    });
+  }
+}
+
+// The writer's part of starting: the lock, what is there already, the configuration.
+void Run::open_folder() {
+  lock_.emplace(folder_.root);
+  if (!lock_->held()) {
+    log_.warn("{}: this file system has no locks: make sure that no other run writes there",
+              folder_.root.string());
+  }
+  FoundCheckpoint found = find_checkpoint(folder_.checkpoints());
+  for (const DamagedCheckpoint& damaged : found.damaged) {
+    log_.warn("passing over a damaged checkpoint: {}", damaged.reason);
+  }
+  if (!found.newest && !found.damaged.empty()) {
+    throw core::FormatError(fmt::format(
+        "{}: none of its checkpoints is whole; look at the file system, or move them away to start "
+        "this run over",
+        folder_.checkpoints().string()));
+  }
+  if (found.newest) {
+    const CheckpointNote& before = found.newest->note;
+    check_same(before.identity, identity());
+    if (before.store_fingerprint != data_->store.manifest().digest) {
+      throw core::ConfigError(
+          fmt::format("{} is not the store that this run began with (fingerprint {}, then {}): "
+                      "give that one, or "
+                      "start another run in a new folder",
+                      config_.store, data_->store.manifest().digest, before.store_fingerprint));
+    }
+    read_blocks(*found.newest, step_->table(), step_->blocks());
+  }
+  clean_checkpoints(folder_.checkpoints(), found.damaged);
+  core::write_durably(folder_.config(), std::string_view(config_.resolved));
+  newest_ = std::move(found.newest);
+}
+
+// Everybody gets the writer's state; a new run has its initial values already.
+void Run::take_up() {
+  std::array<std::int64_t, 4> progress{};
+  if (newest_) {
+    const RunProgress& p = newest_->note.progress;
+    progress = {1, p.step, p.updates, p.skipped};
+  }
+  world_.broadcast(core::View(progress.data(), {4}), 0);
+  if (progress[0] == 0) return;
+  const TrainingBlocks blocks = step_->blocks();
+  for (const core::View& block : {blocks.parameters, blocks.moment1, blocks.moment2}) {
+    world_.broadcast(block, 0);
+  }
+  step_->restore({.step = progress[1], .updates = progress[2], .skipped = progress[3]});
+  result_.first_step = progress[1];
+  saved_at_ = progress[1];
+}
+
+// A checkpoint holds the same numbers whatever computed them, so this is no reason to refuse.
+void Run::warn_of_other_bits() const {
+  const CheckpointNote& before = newest_->note;
+  const auto tell = [&](const char* what, const std::string& then, const std::string& now) {
+    if (then.empty() || then == now) return false;
+    warn(
+        "this run computed {} {} and goes on {} {}: its bits will not be those of a run that was "
+        "never interrupted",
+        what, then, what, now);
+    return true;
+  };
+  if (tell("in", before.precision, precision_.name)) return;
+  (void)tell("with", before.instruction_set, precision_.instruction_set);
+}
+
+void Run::open_metrics() {
+  metrics_ = std::make_unique<MetricsLog>(folder_.metrics(), folder_.events(), step());
+}
+
+void Run::announce() {
+  const std::int64_t bins = config_.tokens.window_bp() / data_->corpus.bin_bp;
+  if (config_.state_weight > 0.0 && bins < kFewBins) {
+    warn(
+        "a window of {} bp holds {} bins of {} bp: too few to learn states from their "
+        "neighbours; lengthen tokens.length, or set objective.state_weight = 0",
+        config_.tokens.window_bp(), bins, data_->corpus.bin_bp);
+  }
+  if (!data_->valid) warn("the store has no validation split: nothing will be evaluated");
+  if (newest_ && newest_->note.world_size != world_.size()) {
+    log_.info(
+        "this run had {} ranks and has {} now: it goes on with the same batches, equal to "
+        "rounding",
+        newest_->note.world_size, world_.size());
+  }
+  if (newest_) log_.info("resuming from {}", newest_->path.string());
+  if (newest_) warn_of_other_bits();
+  log_.info("device {}", place_.device.line);
+  if (world_.size() > 1) {
+    log_.info("gradients travel {}",
+              place_.exchange_line.empty() ? "in memory of the host" : place_.exchange_line);
+  }
+  log_.info("precision {}", precision_.line);
+  log_.info("{} parameters, {} windows x cell types an epoch, {} windows a step; {}; {}",
+            step_->table().num_parameters(), data_->order->epoch_size(), config_.train.global_batch,
+            world_.description(), ops_->description());
+  event("start",
+        {{"program", core::version_text()},
+         {"build", core::build_text()},
+         {"store", config_.store},
+         {"store_fingerprint", data_->store.manifest().digest},
+         {"ranks", std::int64_t{world_.size()}},
+         {"world", world_.description()},
+         {"device", std::string(ops_->description())},
+         {"device_choice", place_.device.line},
+         {"exchange", place_.exchange_line},
+         {"precision", precision_.name},
+         {"instruction_set", precision_.instruction_set},
+         {"recompute", config_.train.recompute == model::Recompute::layer ? "layer" : "none"},
+         {"parameters", step_->table().num_parameters()},
+         {"epoch_size", data_->order->epoch_size()},
+         {"state_bytes", static_cast<std::int64_t>(step_->memory().total())},
+         {"config", config_.resolved}});
+}
+
+// A share of A C G T that leaves no window out is no part of the mathematics.
+Identity Run::identity() const {
+  RunConfig config = config_;
+  config.min_acgt = data_->min_acgt;
+  return identity_of(config);
+}
+
+CheckpointNote Run::note() const {
+  CheckpointNote note;
+  note.progress = step_->progress();
+  note.samples = note.progress.step * config_.train.global_batch;
+  note.seed = config_.train.seed;
+  note.world_size = world_.size();
+  note.precision = precision_.name;
+  note.instruction_set = precision_.instruction_set;
+  note.choices = ops_->choices();
+  note.store_fingerprint = data_->store.manifest().digest;
+  note.store_manifest = data::to_json(data_->store.manifest());
+  note.config = config_.resolved;
+  note.identity = identity();
+  return note;
+}
+
+}  // namespace epi::train
