@@ -197,6 +197,14 @@ TEST_F(Cublaslt, products_that_add_add_once_although_they_are_timed) {
   EXPECT_NEAR(test.c.at(5, 7), before + test.exact(5, 7), 1e-5);
 }
 
+TEST_F(Cublaslt, what_would_add_to_the_result_itself_is_not_timed) {
+  Gemm gemm(kDevice, {});
+  const Case test(DType::bf16, DType::bf16, Layout::plain, Layout::plain);
+  int calls = 0;
+  gemm.run(test.product(Epilogue::none, Write::add), stream.native(), [&] { ++calls; });
+  EXPECT_EQ(calls, 0);
+}
+
 TEST_F(Cublaslt, bias_and_gelu_keep_the_pre_activation) {
   Gemm gemm(kDevice, {});
   const Case test(DType::bf16, DType::bf16, Layout::plain, Layout::transposed);
