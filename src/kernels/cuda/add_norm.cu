@@ -55,13 +55,12 @@ __global__ void __launch_bounds__(kRowThreads) add_norm_kernel(AddNormJob<T> job
   float row[kEights][kEight] = {};
   const std::int64_t sample = active ? n / job.rows_of_sample : 0;
   const std::int64_t first = (n - sample * job.rows_of_sample) * job.hidden;
+  const DropoutDraws draws(job.dropout, sample);
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
     if (at.column(i) >= hidden) continue;
     float factors[kEight] = {1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F};
-    if (job.dropout.state != nullptr) {
-      DropoutDraws(job.dropout, sample).eight<kWhole>(first + at.column(i), factors);
-    }
+    if (draws.drop()) draws.eight<kWhole>(first + at.column(i), factors);
     const Eight<T> sum = sum_of_eight<kWhole>(x[i], residual[i], factors);
     store_eight<kWhole>(job.sum + start, at.column(i), hidden, sum);
     // Statistics are those of the sum as memory holds it.
@@ -89,16 +88,18 @@ struct AddNormGradJob {
   const float* rstd;
   const float* gamma;
   T* dresidual;
-  T* dx;  ///< or null
+  T* dx;  ///< null without dropout
   float* partials;
   std::int64_t rows, hidden, rows_of_sample, rows_of_piece;
   DropoutSite dropout;
   int warps;
 };
 
-/// A block takes a piece of rows, its teams one row each at a time.
+/// A block takes a piece of rows, its teams one row each at a time. Asked for one block a
+/// multiprocessor, the compiler takes the registers that odd rows need instead of spilling.
 template <bool kWhole, int kEights, class T>
-__global__ void __launch_bounds__(kRowThreads) add_norm_grad_kernel(AddNormGradJob<T> job) {
+__global__ void __launch_bounds__(kRowThreads, kWhole ? 0 : 1)
+    add_norm_grad_kernel(AddNormGradJob<T> job) {
   const RowPlace at(job.hidden, job.warps);
   NormGradSums<kEights> sums;
   const std::int64_t begin = std::int64_t{simt::block_x()} * job.rows_of_piece;
@@ -117,6 +118,7 @@ __global__ void __launch_bounds__(kRowThreads) add_norm_grad_kernel(AddNormGradJ
     const GradRow row = active ? GradRow{at.hidden, job.mean[n], job.rstd[n]} : GradRow{};
     const std::int64_t sample = active ? n / job.rows_of_sample : 0;
     const std::int64_t first = (n - sample * job.rows_of_sample) * job.hidden;
+    const DropoutDraws draws(job.dropout, sample);
     norm_grad_row<kWhole>(
         at, job.gamma, row, sums,
         [&](int i, float(&of_sum)[kEight], float(&of_dout)[kEight]) {
@@ -125,9 +127,9 @@ __global__ void __launch_bounds__(kRowThreads) add_norm_grad_kernel(AddNormGradJ
         },
         [&](int i, float(&dsum)[kEight]) {
           store_floats<kWhole>(job.dresidual + start, at.column(i), hidden, dsum);
-          if (job.dx == nullptr) return;
+          if (!draws.drop()) return;
           float factors[kEight];
-          DropoutDraws(job.dropout, sample).eight<kWhole>(first + at.column(i), factors);
+          draws.eight<kWhole>(first + at.column(i), factors);
 #pragma unroll
           for (int j = 0; j < kEight; ++j) dsum[j] *= factors[j];
           store_floats<kWhole>(job.dx + start, at.column(i), hidden, dsum);

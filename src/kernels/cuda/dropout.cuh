@@ -24,17 +24,19 @@ struct DropoutSite {
   return {state, dropout.layer, dropout.site, limit << 8U, 1.0F / (1.0F - dropout.probability)};
 }
 
-/// The draws of one sample.
+/// The draws of one sample. Reads the state once, so make it before loops that store.
 class DropoutDraws {
  public:
-  /// The site has a state.
-  __device__ DropoutDraws(const DropoutSite& site, std::int64_t sample)
-      : seed_(site.state->seed), site_(site) {
+  __device__ DropoutDraws(const DropoutSite& site, std::int64_t sample) : site_(site) {
+    if (!drop()) return;
     const std::uint64_t slot = site.state->first_slot + static_cast<std::uint64_t>(sample);
+    seed_ = site.state->seed;
     counter0_ = static_cast<std::uint32_t>(slot);
     counter1_ = static_cast<std::uint32_t>(slot >> 32U) ^ (site.site << 16U);
   }
 
+  /// Whether anything is dropped; the others ask for it.
+  __device__ bool drop() const { return site_.state != nullptr; }
   /// Factors of elements 4 draw to 4 draw + 3 of the sample: 0 or the scale.
   __device__ void four(std::uint32_t draw, float* factors) const {
     const core::PhiloxBlock words =
@@ -69,9 +71,9 @@ class DropoutDraws {
     return word < site_.dropped_below ? 0.0F : site_.scale;
   }
 
-  std::uint64_t seed_;
   DropoutSite site_;
-  std::uint32_t counter0_, counter1_;
+  std::uint64_t seed_ = 0;
+  std::uint32_t counter0_ = 0, counter1_ = 0;
 };
 
 }  // namespace epi::kernels::cuda

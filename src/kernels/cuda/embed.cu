@@ -20,6 +20,7 @@ struct EmbedJob {
   int warps;
 };
 
+/// One block a multiprocessor is asked for so that odd rows spill no registers.
 template <bool kWhole, int kEights, class T>
 __global__ void __launch_bounds__(kRowThreads, 1) embed_kernel(EmbedJob<T> job) {
   const RowPlace at(job.tables.hidden, job.warps);
@@ -34,13 +35,14 @@ __global__ void __launch_bounds__(kRowThreads, 1) embed_kernel(EmbedJob<T> job) 
   if (!active) return;
   const std::int64_t sample = n / job.tables.tokens;
   const std::int64_t first = (n - sample * job.tables.tokens) * job.tables.hidden;
+  const DropoutDraws draws(job.dropout, sample);
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
     if (at.column(i) >= at.hidden) continue;
     normalise_eight<kWhole>(at, i, job.gamma, job.beta, mean, rstd, row[i]);
-    if (job.dropout.state != nullptr) {
+    if (draws.drop()) {
       float factors[kEight];
-      DropoutDraws(job.dropout, sample).eight<kWhole>(first + at.column(i), factors);
+      draws.eight<kWhole>(first + at.column(i), factors);
 #pragma unroll
       for (int j = 0; j < kEight; ++j) row[i][j] *= factors[j];
     }

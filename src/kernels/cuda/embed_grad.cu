@@ -44,13 +44,14 @@ __device__ void load_token(const EmbedSumGradJob<T>& job, const RowPlace& at, st
   sum_token_rows<kWhole>(at, job.tables, token_rows(job.tables, n), token.sum);
   const std::int64_t sample = n / job.tables.tokens;
   const std::int64_t first = (n - sample * job.tables.tokens) * job.tables.hidden;
+  const DropoutDraws draws(job.dropout, sample);
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
     if (at.column(i) >= at.hidden) continue;
     widen_eight(dout[i], token.dout[i]);
-    if (job.dropout.state == nullptr) continue;
+    if (!draws.drop()) continue;
     float factors[kEight];
-    DropoutDraws(job.dropout, sample).eight<kWhole>(first + at.column(i), factors);
+    draws.eight<kWhole>(first + at.column(i), factors);
 #pragma unroll
     for (int j = 0; j < kEight; ++j) token.dout[i][j] *= factors[j];
   }
