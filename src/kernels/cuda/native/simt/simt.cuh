@@ -235,12 +235,14 @@ __device__ inline void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], 
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-/// Queues a kernel on `stream` (cudaStream_t). DeviceError when the device refuses it.
+/// Queues a kernel on `stream` (cudaStream_t). DeviceError when the device refuses it. Asks for the
+/// launch's own status: the thread's last error may be one that a library has met and mended.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const cuda::Launch& shape, void* stream,
             const Arguments&... arguments) {
   const auto check = [](cudaError_t status) {
     if (status == cudaSuccess) return;
+    (void)cudaGetLastError();  // it has been told here
     throw core::DeviceError(std::string("a kernel could not be started: ") +
                             cudaGetErrorString(status));
   };
@@ -250,9 +252,12 @@ void launch(void (*kernel)(Parameters...), const cuda::Launch& shape, void* stre
                                cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shape.shared_bytes)));
   }
-  kernel<<<dim3(shape.grid_x, shape.grid_y, shape.grid_z), shape.threads, shape.shared_bytes,
-           static_cast<cudaStream_t>(stream)>>>(Parameters(arguments)...);
-  check(cudaGetLastError());
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(shape.grid_x, shape.grid_y, shape.grid_z);
+  config.blockDim = dim3(shape.threads);
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = static_cast<cudaStream_t>(stream);
+  check(cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...));
 }
 
 }  // namespace epi::kernels::simt
