@@ -225,6 +225,7 @@ class NcclRank final : public Communicator {
     for (cudaError_t status = cudaErrorNotReady; status != cudaSuccess;) {
       status = cudaStreamQuery(native());
       if (status == cudaSuccess) return;
+      (void)cudaGetLastError();  // "not ready" is kept as an error, which others would meet
       if (status != cudaErrorNotReady) {
         throw core::DeviceError(fmt::format("work of NCCL failed: {}", cudaGetErrorString(status)));
       }

@@ -285,6 +285,9 @@ ncclResult_t ncclRecv(void* receive, std::size_t count, ncclDataType_t type, int
 cudaError_t cudaStreamQuery(cudaStream_t) {
   return lost ? cudaErrorNotReady : cudaSuccess;
 }
+cudaError_t cudaGetLastError() {
+  return cudaSuccess;
+}
 cudaError_t cudaSetDevice(int) {
   return cudaSuccess;
 }
