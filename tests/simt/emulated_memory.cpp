@@ -27,7 +27,7 @@ constexpr std::size_t kPage = 4096;
 constexpr std::size_t kGuard = 256;  // as cudaMalloc's alignment
 constexpr std::byte kGuardByte{0xA5};
 constexpr int kPoison = 0xff;
-constexpr std::size_t kSpace = std::size_t{1} << 40U;  // addresses, not memory
+constexpr std::size_t kSpace = std::size_t{1} << 36U;  // addresses, not memory
 
 struct Allocation {
   int device;

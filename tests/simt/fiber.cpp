@@ -6,6 +6,8 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
+#elif defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
 #endif
 
 namespace epi::kernels::simt::twin {
@@ -19,7 +21,10 @@ constexpr std::size_t kStack = 64 * kPage;
 
 void leaving(Fiber& from, const Fiber& to) {
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(&from.fake_stack, to.stack, to.stack_bytes);
+  __sanitizer_start_switch_fiber(&from.sanitizer, to.stack, to.stack_bytes);
+#elif defined(__SANITIZE_THREAD__)
+  from.sanitizer = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(to.sanitizer, 0);
 #else
   (void)from;
   (void)to;
@@ -32,7 +37,7 @@ void entered(Fiber& self, transfer_t from) {
   auto& before = *static_cast<Fiber*>(from.data);
   before.at = from.fctx;
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(self.fake_stack, &before.stack, &before.stack_bytes);
+  __sanitizer_finish_switch_fiber(self.sanitizer, &before.stack, &before.stack_bytes);
 #else
   (void)self;
 #endif
@@ -41,6 +46,9 @@ void entered(Fiber& self, transfer_t from) {
 }  // namespace
 
 FiberPool::~FiberPool() {
+#if defined(__SANITIZE_THREAD__)
+  for (const Fiber& fiber : fibers_) __tsan_destroy_fiber(fiber.sanitizer);
+#endif
   for (std::byte* stack : stacks_) (void)munmap(stack, kPage + kStack);
 }
 
@@ -57,6 +65,9 @@ void FiberPool::grow(std::size_t count, void (*entry)(transfer_t)) {
     // Frames of different fibers must not all fall into the same sets of the first cache.
     const std::size_t colour = fibers_.size() * 192 % kPage;
     Fiber& fiber = fibers_.emplace_back();
+#if defined(__SANITIZE_THREAD__)
+    fiber.sanitizer = __tsan_create_fiber(0);
+#endif
     fiber.stack = stack + kPage;
     fiber.stack_bytes = kStack - colour;
     fiber.at = boost::context::detail::make_fcontext(stack + kPage + fiber.stack_bytes,

@@ -1,5 +1,5 @@
 // Fibers: many stacks on one thread of the host, of which one runs at a time. Boost.Context
-// switches between them; AddressSanitizer is told, where the build has it.
+// switches between them; the address and thread sanitizers are told, where the build has them.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -13,7 +13,7 @@ struct Fiber {
   boost::context::detail::fcontext_t at = nullptr;
   const void* stack = nullptr;  ///< lowest address
   std::size_t stack_bytes = 0;
-  void* fake_stack = nullptr;  ///< AddressSanitizer's
+  void* sanitizer = nullptr;  ///< its own for this fiber
 };
 
 /// Stacks for as many fibers as were ever asked for: mapped once, each below a page that faults.

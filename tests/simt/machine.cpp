@@ -31,7 +31,7 @@ constexpr std::size_t kArenaAlignment = 128;
 constexpr std::size_t kGuard = 256;
 constexpr std::byte kGuardByte{0xA5};
 constexpr int kPoison = 0xff;
-constexpr std::size_t kMaxArena = std::size_t{227} << 10U;
+constexpr std::size_t kMaxArena = std::size_t{227} << 10U;  // of any device: sm_90's
 constexpr std::size_t kCopyBytes = 16;
 
 constexpr std::array<const char*, 8> kNames{"sync_warp",
@@ -115,7 +115,6 @@ class Machine {
   Thread& current() { return threads_[static_cast<std::size_t>(position.thread)]; }
   [[nodiscard]] bool in_arena(const void* address, std::size_t bytes) const;
   void seed(std::uint64_t seed);
-  void limit(std::size_t bytes) { shared_limit_ = bytes; }
 
  private:
   static void fiber_main(transfer_t from);
@@ -146,7 +145,7 @@ class Machine {
   bool abandoned_ = false, running_ = false;
   std::uint64_t seed_ = 0, launches_ = 0;
   Random random_{0};
-  std::size_t shared_limit_ = kMaxArena, shared_bytes_ = 0;
+  std::size_t shared_bytes_ = 0;
   std::unique_ptr<std::byte[]> memory_;
   std::byte* arena_ = nullptr;
 };
@@ -348,10 +347,10 @@ void Machine::check(const cuda::Launch& shape) const {
   core::require(threads_fit, fmt::format("a block has a multiple of 32 threads and at most 1024, "
                                          "this launch has {}",
                                          shape.threads));
-  core::require(shape.shared_bytes <= shared_limit_,
+  core::require(shape.shared_bytes <= kMaxArena,
                 fmt::format("a block has at most {} bytes of shared memory here, this launch "
                             "asks for {}",
-                            shared_limit_, shape.shared_bytes));
+                            kMaxArena, shape.shared_bytes));
   constexpr std::uint32_t kMaxX = 0x7fffffffU, kMaxY = 65535;
   const bool grid_fits = shape.grid_x >= 1 && shape.grid_x <= kMaxX && shape.grid_y >= 1 &&
                          shape.grid_y <= kMaxY && shape.grid_z >= 1 && shape.grid_z <= kMaxY;
@@ -506,11 +505,6 @@ void run_kernel(const cuda::Launch& shape, const std::function<void()>& thread_b
 
 void set_seed(std::uint64_t seed) {
   machine().seed(seed);
-}
-
-void set_shared_limit(std::size_t bytes) {
-  core::require(bytes <= kMaxArena, "no device has that much shared memory");
-  machine().limit(bytes);
 }
 
 }  // namespace epi::kernels::simt::twin

@@ -76,7 +76,5 @@ void run_kernel(const cuda::Launch& shape, const std::function<void()>& thread_b
 /// The seed of all orders from here on, in this thread of the host; at first it is that of
 /// EPITRAIN_SIMT_SEED, or 0.
 void set_seed(std::uint64_t seed);
-/// Most bytes of shared memory that a block may have: 227 KiB at first, as on sm_90.
-void set_shared_limit(std::size_t bytes);
 
 }  // namespace epi::kernels::simt::twin
