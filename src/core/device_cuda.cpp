@@ -25,6 +25,19 @@ cudaEvent_t event_of(void* event) {
   return static_cast<cudaEvent_t>(event);
 }
 
+/// The device of a stream. Toolkits before 12.8 can't tell; there it is taken to be the thread's
+/// current one, which making the stream has chosen.
+int device_of(void* stream) {
+  int device = 0;
+#if CUDART_VERSION >= 12080
+  check(cudaStreamGetDevice(stream_of(stream), &device), "cudaStreamGetDevice");
+#else
+  (void)stream;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+#endif
+  return device;
+}
+
 /// Chooses a device for this thread until the end of the scope.
 class OnDevice {
  public:
@@ -155,9 +168,7 @@ std::shared_ptr<void> make_stream(Device device, Priority priority) {
 }
 
 std::shared_ptr<void> record_event(void* stream) {
-  int device = 0;  // an event is recorded in streams of its own device only
-  check(cudaStreamGetDevice(stream_of(stream), &device), "cudaStreamGetDevice");
-  const OnDevice on(device);
+  const OnDevice on(device_of(stream));  // an event is recorded in streams of its own device only
   cudaEvent_t event = nullptr;
   check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   std::shared_ptr<void> owner(event, [](void* e) { (void)cudaEventDestroy(event_of(e)); });
