@@ -207,6 +207,8 @@ CheckpointNote Run::note() const {
   note.precision = precision_.name;
   note.instruction_set = precision_.instruction_set;
   note.choices = ops_->choices();
+  // Of a run that visits a back end without any: for when it comes back.
+  if (note.choices.empty() && newest_) note.choices = newest_->note.choices;
   note.store_fingerprint = data_->store.manifest().digest;
   note.store_manifest = data::to_json(data_->store.manifest());
   note.config = config_.resolved;

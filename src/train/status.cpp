@@ -18,6 +18,7 @@ double mebibytes(std::int64_t bytes) {
 
 void StatusLine::add(const StepReport& report) {
   dna_ += report.dna;
+  if (report.exchange && report.exchange->buckets > 0) exchange_.add(*report.exchange);
   state_ += report.state;
   seconds_ += report.seconds;
   const bool last = report.step == config_.train.steps;
@@ -29,11 +30,13 @@ void StatusLine::add(const StepReport& report) {
   std::string losses;
   if (config_.dna_weight > 0.0) losses += fmt::format("  dna {:.4f}", dna_.loss());
   if (config_.state_weight > 0.0) losses += fmt::format("  states {:.4f}", state_.loss());
-  log_.info("step {}/{}  loss {:.4f}{}  lr {:.2e}  {:.0f} tokens/s  ETA {}", report.step,
+  const std::string exchange = exchange_.steps > 0 ? "  " + exchange_.text() : "";
+  log_.info("step {}/{}  loss {:.4f}{}  lr {:.2e}  {:.0f} tokens/s{}  ETA {}", report.step,
             config_.train.steps,
             config_.dna_weight * dna_.loss() + config_.state_weight * state_.loss(), losses,
-            report.learning_rate, tokens / step_s, clock_text(left * step_s));
+            report.learning_rate, tokens / step_s, exchange, clock_text(left * step_s));
   dna_ = {};
+  exchange_ = {};
   state_ = {};
   seconds_ = 0.0;
   last_step_ = report.step;

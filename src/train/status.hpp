@@ -27,6 +27,7 @@ class StatusLine {
   const RunConfig& config_;
   std::int64_t last_step_;
   ObjectiveTotals dna_, state_;
+  ExchangeTotals exchange_;
   double seconds_ = 0.0;
 };
 

@@ -57,7 +57,6 @@ void Run::loop() {
     explained([&] { take(step_->run(stop_.requested())); });
     if (!boundary()) continue;
     take(step_->drain());
-    watchdog_.rest();
     at_boundary();
   }
 }
@@ -139,8 +138,11 @@ void Run::give_up_if_poisoned(const StepReport& report) {
 void Run::evaluate() {
   if (!validator_ || evaluated_at_ == step()) return;
   evaluated_at_ = step();
+  const auto alive = [&](const ScoredBatch&) {
+    watchdog_.expect(fmt::format("the evaluation at step {}", step()));
+  };
   result_.validation = step_->timings().measure(
-      Part::evaluate, [&] { return validator_->run(*data_->valid, step_->parameters()); });
+      Part::evaluate, [&] { return validator_->run(*data_->valid, step_->parameters(), alive); });
   const MaskedScores& scores = *result_.validation;
   log_.info("evaluation at step {}: {}", step(), describe(scores));
   event("eval", {{"samples", scores.samples},
@@ -155,6 +157,7 @@ void Run::evaluate() {
 
 void Run::checkpoint() {
   if (saved_at_ == step()) return;
+  watchdog_.expect(fmt::format("the checkpoint of step {}", step()));
   bool saved = true;  // as the writer finds; the others hold the same parameters
   step_->timings().measure(Part::checkpoint, [&] {
     dist::agree(world_, [&] {
@@ -178,6 +181,7 @@ void Run::checkpoint() {
 }
 
 void Run::finish() {
+  watchdog_.rest();
   Timings& timings = step_->timings();
   const std::int64_t steps = step() - result_.first_step;
   const double tokens =

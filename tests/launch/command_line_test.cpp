@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/device.hpp"
 #include "launch/program.hpp"
 
 namespace epi::launch_test {
@@ -46,6 +47,19 @@ TEST(CommandLine, wrongLine_onTwoRanks_isOneMessage) {
   const Outcome outcome = mpirun(2, "fly", fresh_folder("usage2"));
   EXPECT_EQ(outcome.code, 64) << outcome.all();
   EXPECT_EQ(count_of(outcome.err, "epitrain: error: "), 1) << outcome.all();
+}
+
+TEST(CommandLine, cudaWithoutAGpu_isOneMessageAndCode69OnAllRanks) {
+  if (core::cuda_device_count() > 0) GTEST_SKIP() << "this machine has a GPU";
+  const auto folder = fresh_folder("device");
+  write(folder / "config.toml", "[data]\nstore = \"store\"\n");
+  for (const Outcome& outcome :
+       {epitrain("pretrain config.toml --out run --device cuda", folder),
+        mpirun(2, "pretrain config.toml --out run --device cuda", folder)}) {
+    EXPECT_EQ(outcome.code, 69) << outcome.all();
+    EXPECT_NE(outcome.err.find(core::cuda_missing()), std::string::npos) << outcome.all();
+    EXPECT_EQ(count_of(outcome.err, "epitrain: error: "), 1) << outcome.all();
+  }
 }
 
 TEST(CommandLine, missingInput_isCode66AndNamesIt) {

@@ -120,6 +120,19 @@ TEST_F(Pipeline, pretrain_afterUsr1_stopsWith75AndGoesOn) {
   EXPECT_GT(steps(), before);
 }
 
+// A rank that stands still is no rank that died: nothing fails, and nothing ever comes.
+TEST_F(Pipeline, pretrain_withARankThatStandsStill_endsAllWith79InTime) {
+  const fs::path folder = copy("hang");
+  const Outcome outcome = mpirun(
+      2, "pretrain config.toml --out run --set train.steps=1000000 --set train.hang_timeout=2",
+      folder,
+      "for i in $(seq 600); do sleep 0.1; [ $(cat run/metrics.csv 2>/dev/null | wc -l) -gt 3 ]"
+      " && break; done; kill -STOP $(pgrep -P $job | tail -1)");
+  EXPECT_EQ(outcome.code, 79) << outcome.all();
+  EXPECT_NE(outcome.err.find("nothing has moved for 2 s; it waits for step"), std::string::npos)
+      << outcome.all();
+}
+
 TEST_F(Pipeline, pretrain_onRanksThatDoNotDivide_isOneMessageAndCode78) {
   const fs::path folder = copy("ranks");
   const Outcome outcome = mpirun(3, "pretrain config.toml --out run", folder);

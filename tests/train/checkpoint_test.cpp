@@ -51,6 +51,7 @@ CheckpointNote note_at(std::int64_t step) {
   note.samples = 8 * step;
   note.seed = 5;
   note.world_size = 2;
+  note.choices = "linear 64x32x32 bf16 7\nlinear 64x64x32 bf16 0";
   note.store_fingerprint = "abc";
   note.config = "[x]\ny = \"\\u00e9\"\n";
   note.identity = {{"a", "1"}, {"b", "two"}};
@@ -73,6 +74,7 @@ TEST(Checkpoint_written_isReadBack, bitForBit) {
   EXPECT_EQ(note.progress, note_at(100).progress);
   EXPECT_EQ(note.samples, 800);
   EXPECT_EQ(note.world_size, 2);
+  EXPECT_EQ(note.choices, note_at(100).choices);
   EXPECT_EQ(note.store_fingerprint, "abc");
   EXPECT_EQ(note.config, note_at(100).config);
   EXPECT_EQ(note.identity, note_at(100).identity);
