@@ -14,8 +14,10 @@ namespace {
 
 using nlohmann::json;
 
+/// On the CPU, also on machines with a GPU.
 json bench(const std::string& line) {
-  const Outcome outcome = epitrain("bench " + line + " --threads 1 --json", fresh_folder("bench"));
+  const Outcome outcome =
+      epitrain("bench " + line + " --device cpu --threads 1 --json", fresh_folder("bench"));
   EXPECT_EQ(outcome.code, 0) << outcome.all();
   return json::parse(outcome.out);
 }
@@ -102,8 +104,7 @@ TEST(BenchAllreduce, ranksAsThreads_sumAndAreTimed) {
 }
 
 TEST(BenchStep_asTrained, isTheSameModelAsPartByPart) {
-  const std::string line =
-      "step --model tiny --tokens 64 --batch 2 --steps 3 --precision fp32 --device cpu";
+  const std::string line = "step --model tiny --tokens 64 --batch 2 --steps 3 --precision fp32";
   const json whole = bench(line + " --as-trained --profile"), parts = bench(line);
   EXPECT_EQ(whole.at("parameters"), parts.at("parameters"));
   EXPECT_NEAR(whole.at("loss").get<double>(), 8.32 + 3.22, 1.0);  // few targets: ln V + ln S, about
@@ -117,8 +118,9 @@ TEST(BenchStep_asTrained, isTheSameModelAsPartByPart) {
 
 TEST(BenchJson_file, tableIsPrintedAndTheFileParses) {
   const auto folder = fresh_folder("bench_json");
-  const Outcome outcome =
-      epitrain("bench optimizer --model tiny --seconds 0.01 --threads 1 --json one.json", folder);
+  const Outcome outcome = epitrain(
+      "bench optimizer --device cpu --model tiny --seconds 0.01 --threads 1 --json one.json",
+      folder);
   ASSERT_EQ(outcome.code, 0) << outcome.all();
   EXPECT_NE(outcome.out.find("median ms"), std::string::npos);
   std::ifstream file(folder / "one.json");
@@ -169,7 +171,7 @@ TEST(BenchStep_precision, unknown_isUsageAndLackingIsSaid) {
   const auto folder = fresh_folder("bench_precision");
   EXPECT_EQ(epitrain("bench step --precision fp8", folder).code, 64);
   const Outcome lacking = run("EPITRAIN_ISA=base '" EPI_PROGRAM
-                              "' bench step --model tiny --tokens 32 --precision bf16",
+                              "' bench step --device cpu --model tiny --tokens 32 --precision bf16",
                               folder);
   EXPECT_NE(lacking.code, 0);
   EXPECT_NE(lacking.err.find("bf16"), std::string::npos) << lacking.all();
@@ -177,7 +179,8 @@ TEST(BenchStep_precision, unknown_isUsageAndLackingIsSaid) {
 
 TEST(BenchStep_table, namesTheRoofsAndWhatIsLeft) {
   const Outcome outcome =
-      epitrain("bench step --model tiny --tokens 64 --steps 1 --profile", fresh_folder("table"));
+      epitrain("bench step --model tiny --tokens 64 --steps 1 --profile --device cpu",
+               fresh_folder("table"));
   ASSERT_EQ(outcome.code, 0) << outcome.all();
   for (const char* text : {"roofs measured here", "share", "outside of ops", "peak memory", "#"}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text;
