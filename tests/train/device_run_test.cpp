@@ -12,6 +12,7 @@
 #include "core/error.hpp"
 #include "train/checkpoint.hpp"
 #include "train/device_memory.hpp"
+#include "train/evaluate.hpp"
 #include "train/recorded_step.hpp"
 #include "train/tiny_run.hpp"
 
@@ -68,6 +69,14 @@ RunResult run_on(core::Device device, const RunConfig& config, const fs::path& o
     body(*dist::make_solo());
   }
   return result;
+}
+
+/// The configuration as a checkpoint keeps it, for `evaluate` to read.
+std::string text_of(const RunConfig& c) {
+  return "[data]\nstore = \"" + c.store +
+         "\"\n[tokens]\nk = 3\nlength = 34\n[mask]\nstate_rate = 0.4\n[model]\nlayers = 1\n"
+         "hidden = 32\nheads = 1\nintermediate = 64\n[train]\nprecision = \"fp32\"\n"
+         "global_batch = 4\nmicro_batch = 2\nthreads = 1\n";
 }
 
 void expect_near(const std::vector<double>& found, const std::vector<double>& truth,
@@ -259,6 +268,32 @@ TEST_F(DeviceRun, Corpus_onTheDeviceHasTheSameBytes) {
       EXPECT_TRUE(std::equal(host.segments[i].states[cell], host.segments[i].states[cell] + bins,
                              fetch(states, bins).begin()));
     }
+  }
+}
+
+TEST_F(DeviceRun, Evaluation_onTheDeviceCountsAsOnTheCpu) {
+  RunConfig c = config();
+  c.train.steps = 4;
+  c.resolved = text_of(c);
+  run_on(core::kCpu, c, run("a"));
+  const auto world = dist::make_solo();
+  const auto report = [&](DeviceWish device) {
+    return evaluate({.run = run("a"), .windows = 6, .device = device}, *world, core::Log());
+  };
+  const EvaluationReport cpu = report(DeviceWish::cpu);
+  const EvaluationReport gpu = report(DeviceWish::cuda);
+  ASSERT_EQ(gpu.populations.size(), cpu.populations.size());
+  ASSERT_FALSE(cpu.populations.empty());
+  for (std::size_t i = 0; i < cpu.populations.size(); ++i) {
+    const Population& a = cpu.populations[i];
+    const Population& b = gpu.populations[i];
+    EXPECT_EQ(b.samples, a.samples);
+    EXPECT_EQ(b.unique.targets, a.unique.targets);
+    EXPECT_EQ(b.unique.baselines, a.unique.baselines);
+    EXPECT_NEAR(b.unique.nats, a.unique.nats, 1e-4 * a.unique.nats);
+    EXPECT_EQ(b.states.targets, a.states.targets);
+    EXPECT_EQ(b.states.baseline_nats, a.states.baseline_nats);
+    EXPECT_NEAR(b.states.nats, a.states.nats, 1e-4 * a.states.nats);
   }
 }
 
