@@ -320,8 +320,9 @@ void launch(const cuda::Launch& shape, void* stream, std::function<void()> threa
 }
 
 void refuse_host_pointers(const void* parameter, std::size_t bytes) {
-  constexpr std::uintptr_t kPage = 4096, kLowest = std::uintptr_t{1} << 32U,
-                           kHighest = std::uintptr_t{1} << 47U;
+  // Programs, heaps and stacks lie above this; sanitizers map nearly all below for themselves.
+  constexpr std::uintptr_t kLowest = 0x500000000000U, kHighest = std::uintptr_t{1} << 47U;
+  constexpr std::uintptr_t kPage = 4096;
   for (std::size_t at = 0; at + sizeof(void*) <= bytes; at += sizeof(void*)) {
     std::uintptr_t word;
     std::memcpy(&word, static_cast<const std::byte*>(parameter) + at, sizeof word);
