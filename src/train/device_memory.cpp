@@ -2,14 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "train/gradient_tree.hpp"
 #include "train/planned_ops.hpp"
 
 namespace epi::train {
 namespace {
 
-/// What ops take beside what a plan counts, and what an allocator loses: left free.
+/// What an allocator loses of tensors: left free.
 constexpr double kSpare = 1.05;
+/// What ops and models take that no plan knows beforehand: the workspace of products, scratch, the
+/// rest of the last buffer of activations.
+constexpr std::size_t kUncounted = std::size_t{192} << 20U;
 
 double gib(std::size_t bytes) {
   return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0);
@@ -28,15 +33,16 @@ DeviceMemory plan_with(const DeviceLoad& load, std::int64_t micro_batch,
 /// Settings that need no more than `free_bytes`, the gentlest first; "" when none is small enough.
 std::string what_fits(const DeviceLoad& load, std::size_t free_bytes) {
   const TrainConfig& train = load.config.train;
-  const auto fits = [&](std::size_t bytes) {
-    return kSpare * static_cast<double>(bytes) <= static_cast<double>(free_bytes);
+  const auto fits = [&](const DeviceMemory& memory) {
+    const double lost = (kSpare - 1.0) * static_cast<double>(memory.tensors.total());
+    return static_cast<double>(memory.total()) + lost <= static_cast<double>(free_bytes);
   };
   for (std::int64_t batch = train.micro_batch; batch >= 1; batch /= 2) {
     if (train.global_batch % batch != 0 || train.global_batch / batch % load.ranks != 0) continue;
     for (const auto recompute : {model::Recompute::none, model::Recompute::layer}) {
       if (recompute < train.recompute) continue;
-      const std::size_t bytes = plan_with(load, batch, recompute).total();
-      if (!fits(bytes)) continue;
+      const DeviceMemory memory = plan_with(load, batch, recompute);
+      if (!fits(memory)) continue;
       std::string text;
       if (recompute != train.recompute) text = "train.recompute = \"layer\"";
       if (batch != train.micro_batch) {
@@ -44,7 +50,7 @@ std::string what_fits(const DeviceLoad& load, std::size_t free_bytes) {
       }
       if (text.empty()) continue;  // as it is: only what nobody counted is missing
       return fmt::format(
-          "{} would take {:.2f} GiB{}", text, gib(bytes),
+          "{} would take {:.2f} GiB{}", text, gib(memory.total()),
           batch == train.micro_batch ? "" : " (micro-batches are part of the mathematics)");
     }
   }
@@ -75,7 +81,7 @@ DeviceMemory plan_device(const DeviceLoad& load) {
   memory.tensors.batches =
       static_cast<std::size_t>(local) * model::Batch(shape, core::kCpu).bytes();
   memory.corpus = load.corpus_bytes;
-  memory.scratch = load.ops.scratch_bytes();
+  memory.scratch = std::max(kUncounted, load.ops.scratch_bytes());
   return memory;
 }
 

@@ -28,7 +28,7 @@ struct DeviceLoad {
 struct DeviceMemory {
   StepMemory tensors;
   std::size_t corpus = 0;
-  std::size_t scratch = 0;  ///< of ops, as far as they have taken it
+  std::size_t scratch = 0;  ///< of ops: what they have taken, or an allowance for it
   [[nodiscard]] std::size_t total() const { return tensors.total() + corpus + scratch; }
 };
 
