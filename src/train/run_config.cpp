@@ -184,6 +184,7 @@ void read_execution(Section& section, TrainConfig& train) {
     section.refuse("recompute", recompute, "none or layer");
   }
   train.recompute = recompute == "layer" ? model::Recompute::layer : model::Recompute::none;
+  train.graph = section.flag("graph", true);
   train.reproducible = section.flag("reproducible", false);
 }
 

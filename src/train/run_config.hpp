@@ -34,6 +34,7 @@ struct TrainConfig {
   int threads = 0;                                      ///< per rank; 0: see threads_per_rank
   Precision precision = Precision::automatic;           ///< of activations and products
   model::Recompute recompute = model::Recompute::none;  ///< memory for time
+  bool graph = true;          ///< steps of a GPU are recorded once and replayed
   bool reproducible = false;  ///< products on a GPU do not cut their inner dimension
   dist::Transport exchange = dist::Transport::automatic;  ///< between GPUs
   core::DType exchange_precision = core::DType::f32;      ///< of gradients on their way; or bf16

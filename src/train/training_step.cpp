@@ -146,7 +146,8 @@ void TrainingStep::State::prime() {
 
 // The first step chooses algorithms and takes what ops keep; from then on every step is the same.
 void TrainingStep::State::queue() {
-  if (!core::Graph::records(setup.ops.device()) || run_here == 0) return work.step(recording);
+  const bool records = setup.config.train.graph && core::Graph::records(setup.ops.device());
+  if (!records || run_here == 0) return work.step(recording);
   if (!recording.recorded()) recording.record([this] { work.step(recording); });
   recording.replay();
 }

@@ -146,6 +146,16 @@ TEST_F(DeviceRun, Resumed_endsWithTheSameBits) {
   EXPECT_EQ(metrics_column(run("whole"), kLossColumn), metrics_column(run("parts"), kLossColumn));
 }
 
+// A replayed step is the step that was recorded.
+TEST_F(DeviceRun, Graphs_changeNoBit) {
+  RunConfig c = config();
+  c.train.steps = 4;
+  run_on(kGpu, c, run("graphs"));
+  c.train.graph = false;
+  run_on(kGpu, c, run("kernels"));
+  expect_same_files(checkpoint_path(run("graphs"), 4), checkpoint_path(run("kernels"), 4));
+}
+
 // Through the host's memory: a graph is cut at each bucket, and the sums go on beside it.
 TEST_F(DeviceRun, TwoRanksOnOneDevice_sameLossesAsOne) {
   RunConfig c = config();
