@@ -30,10 +30,15 @@ struct ActivationOpTest {
   void (*check)(core::DType activations);
 };
 
-/// Windows and masks are integers: their truth is hand-made, not a formula in double.
+/// Windows and masks are integers: their truth is hand-made (assemble_test.cpp), not a formula in
+/// double.
 void check_assemble() {
-  const std::filesystem::path folder = std::filesystem::path(EPI_SOURCE_DIR) / "tests/kernels";
-  EXPECT_TRUE(std::filesystem::exists(folder / "assemble_test.cpp"));
+  const testing::UnitTest& program = *testing::UnitTest::GetInstance();
+  bool here = false;
+  for (int i = 0; i < program.total_test_suite_count(); ++i) {
+    here = here || std::string(program.GetTestSuite(i)->name()) == "Assemble_test";
+  }
+  EXPECT_TRUE(here);
 }
 
 constexpr std::array<OpTest, 7> kOpTests{{
@@ -105,8 +110,11 @@ TEST(OpTable, back_end_takes_bf16_too) {
 }
 
 TEST(OpTable, compared_with_the_header_has_every_op) {
-  const std::string header =
-      core::read_text(std::filesystem::path(EPI_SOURCE_DIR) / "src/kernels/ops.hpp");
+  const std::filesystem::path file = std::filesystem::path(EPI_SOURCE_DIR) / "src/kernels/ops.hpp";
+  if (!std::filesystem::exists(file)) {
+    GTEST_SKIP() << file.string() << " is not here: this program was built on another machine";
+  }
+  const std::string header = core::read_text(file);
   const std::string pure_virtual = "virtual void do_";
   std::set<std::string> declared;
   for (std::size_t at = header.find(pure_virtual); at != std::string::npos;
