@@ -84,9 +84,8 @@ void dense_forward(kernels::Ops& ops, const Dense& dense, kernels::Activation ac
 
 void dense_forward(kernels::Ops& ops, const Dense& dense, const core::ConstView& x,
                    const core::View& y, const Pass& pass) {
-  ops.linear(
-      {.x = x, .w = dense.weight.of(pass.weights), .b = dense.bias.of(pass.weights), .y = y},
-      pass.stream);
+  ops.linear({.x = x, .w = dense.weight.of(pass.weights), .b = dense.bias.of(pass.weights), .y = y},
+             pass.stream);
 }
 
 void dense_grad_weight(kernels::Ops& ops, const Dense& dense, const core::ConstView& dy,
