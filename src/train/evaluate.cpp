@@ -97,7 +97,9 @@ EvaluationReport Evaluation::go() {
   log_.info("device {}", device.line);
   dist::agree(world_, [&] {
     open(step);
-    ops_ = make_ops(device.device, threads_);
+    ops_ = make_ops(device.device, threads_, config_.train.reproducible);
+    // Those of the run, where they fit: so that figures do not depend on what is timed now.
+    (void)ops_->take_choices(checkpoint_->note.choices);
   });
   precision_ =
       choose_precision(options_.precision.value_or(config_.train.precision), *ops_, world_);
