@@ -39,7 +39,9 @@ RunResult Run::go() {
     if (writer()) open_folder();
   });
   take_up();
-  share_choices(step_setup(), newest_ ? newest_->note.choices : "", log_);
+  dist::agree(world_, [&] {
+    explained([&] { share_choices(step_setup(), newest_ ? newest_->note.choices : "", log_); });
+  });
   dist::agree(world_, [&] {
     if (writer()) open_metrics();
   });
