@@ -1,3 +1,4 @@
+// Numbers are drawn on the host and copied to where ops compute.
 #include "bench_operands.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Whole steps by train's own TrainingStep, so that what is timed is what runs do.
 #include "bench_trained.hpp"
 
 #include <algorithm>

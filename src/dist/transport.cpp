@@ -1,3 +1,4 @@
+// A rule over what all ranks know (choose_transport), and the collective part around it.
 #include "dist/transport.hpp"
 
 #include <fmt/format.h>

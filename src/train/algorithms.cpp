@@ -1,3 +1,5 @@
+// Rank 0 runs a model of one layer, whose products have the run's shapes, and hands on what it
+// chose.
 #include "train/algorithms.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Each rank says in one text what it has; from all texts every rank draws the same conclusion.
 #include "train/device.hpp"
 
 #include <fmt/format.h>

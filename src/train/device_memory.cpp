@@ -1,3 +1,4 @@
+// The plan is the model's own, laid out by ops that compute nothing (PlannedOps).
 #include "train/device_memory.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Graph i is followed by cut i; a cut ends one recording and begins the next.
 #include "train/recorded_step.hpp"
 
 #include <cstddef>

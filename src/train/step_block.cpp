@@ -1,3 +1,4 @@
+// What is sent lies in one stretch and what is brought back in another: a copy each.
 #include "train/step_block.hpp"
 
 namespace epi::train {

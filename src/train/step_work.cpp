@@ -1,3 +1,4 @@
+// A step in the order of its stream: begin, compute and exchange, update, assemble, message.
 #include "train/step_work.hpp"
 
 #include <chrono>

@@ -1,3 +1,4 @@
+// Operands are zeros: what matters are shapes, and that every op of a step is called.
 #include "train/warm_up.hpp"
 
 #include "train/weights.hpp"

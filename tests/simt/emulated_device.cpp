@@ -1,3 +1,5 @@
+// Streams, events, marks and graphs of emulated devices. Work is done when it is queued; what a
+// device would refuse is an error.
 #include "simt/emulated_device.hpp"
 
 #include <fmt/format.h>
