@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "train/device_memory.hpp"
 #include "train/memory_plan.hpp"
 #include "train/precision.hpp"
 #include "train/run_data.hpp"
@@ -115,12 +116,23 @@ std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
   dist::agree(world, [&] {
     model.num_states = run->corpus.num_states;
     model.check();
-    core::Stream stream(ops->device());
-    const train::DeviceCorpus corpus(run->corpus, ops->device(),
-                                     train::cells_read(run->store.manifest()));
-    memory =
-        train::plan_memory({config, model, corpus, *run->order, *ops, world, stream, execution},
-                           bytes_of(run->store.manifest()));
+    const std::vector<std::int32_t> cells = train::cells_read(run->store.manifest());
+    const auto measure = [&] {
+      core::Stream stream(ops->device());
+      const train::DeviceCorpus corpus(run->corpus, ops->device(), cells);
+      memory =
+          train::plan_memory({config, model, corpus, *run->order, *ops, world, stream, execution},
+                             bytes_of(run->store.manifest()));
+    };
+    train::explain_shortage(ops->device(), measure, [&]() -> train::DeviceLoad {
+      return {config,
+              model,
+              run->corpus.bin_bp,
+              train::DeviceCorpus::bytes_of(run->corpus, cells),
+              *ops,
+              world.size(),
+              execution.activations};
+    });
   });
   const std::int64_t samples = run->order->epoch_size();
   return {store_line(config.store, run->store.manifest()),

@@ -107,4 +107,17 @@ std::string describe_shortage(const std::string& failure, const DeviceLoad& load
                   : fit);
 }
 
+void explain_shortage(core::Device device, const std::function<void()>& work,
+                      const std::function<DeviceLoad()>& give_up) {
+  if (device == core::kCpu) return work();
+  try {
+    work();
+  } catch (const core::DeviceError& error) {
+    const std::string failure = error.what();
+    if (failure.find("out of memory") == std::string::npos) throw;
+    const DeviceLoad load = give_up();
+    throw core::DeviceError(describe_shortage(failure, load, core::cuda_free_bytes(device.index)));
+  }
+}
+
 }  // namespace epi::train

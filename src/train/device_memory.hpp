@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "kernels/ops.hpp"
@@ -42,5 +43,10 @@ struct DeviceMemory {
 /// fit.
 [[nodiscard]] std::string describe_shortage(const std::string& failure, const DeviceLoad& load,
                                             std::size_t free_bytes);
+
+/// Does the work. Where it meets a GPU without memory left, `give_up` gives back what was taken so
+/// far and says what the load was; then DeviceError with describe_shortage.
+void explain_shortage(core::Device device, const std::function<void()>& work,
+                      const std::function<DeviceLoad()>& give_up);
 
 }  // namespace epi::train

@@ -33,22 +33,15 @@ void Run::build() {
 
 // A GPU without memory left: what would fit is known once all that was taken is given back.
 void Run::explained(const std::function<void()>& work) {
-  if (ops_->device() == core::kCpu) return work();
-  try {
-    work();
-  } catch (const core::DeviceError& error) {
-    const std::string failure = error.what();
-    if (failure.find("out of memory") == std::string::npos) throw;
+  explain_shortage(ops_->device(), work, [this]() -> DeviceLoad {
     validator_.reset();
     step_.reset();
     corpus_.reset();
     const std::size_t corpus_bytes =
         DeviceCorpus::bytes_of(data_->corpus, cells_read(data_->store.manifest()));
-    throw core::DeviceError(describe_shortage(failure,
-                                              {config_, model_, data_->corpus.bin_bp, corpus_bytes,
-                                               *ops_, world_.size(), precision_.activations},
-                                              core::cuda_free_bytes(ops_->device().index)));
-  }
+    return {config_, model_,        data_->corpus.bin_bp,  corpus_bytes,
+            *ops_,   world_.size(), precision_.activations};
+  });
 }
 
 StepSetup Run::step_setup() {
