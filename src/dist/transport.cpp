@@ -58,9 +58,11 @@ std::string use_transport(std::unique_ptr<Communicator>& world, core::Device dev
                           Transport wish) {
   if (device == core::kCpu) {
     if (wish != Transport::nccl) return "in memory of the host";
-    throw core::ConfigError(
-        "exchange = \"nccl\" sums in the memory of GPUs and device is \"cpu\": use exchange = "
-        "\"auto\"");
+    agree(*world, [] {
+      throw core::ConfigError(
+          "exchange = \"nccl\" sums in the memory of GPUs and device is \"cpu\": use exchange = "
+          "\"auto\"");
+    });
   }
   if (world->size() == 1 && wish != Transport::nccl) return "none, there is one rank";
   const std::vector<RankGpu> gpus = gather_gpus(*world, device);

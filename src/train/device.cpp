@@ -38,6 +38,10 @@ std::vector<FoundDevice> gather(const FoundDevice& mine, dist::Communicator& wor
   return all;
 }
 
+[[noreturn]] void refuse(const std::string& missing) {
+  throw core::DeviceError("device = \"cuda\" was asked for, but " + missing);
+}
+
 std::string ranks_text(std::size_t ranks) {
   return ranks == 1 ? "it is here" : fmt::format("each of {} ranks has one", ranks);
 }
@@ -78,9 +82,7 @@ bool choose_cuda(DeviceWish wish, std::span<const FoundDevice> ranks, std::strin
   }
   const std::string rank =
       ranks.size() == 1 ? "" : fmt::format("rank {}: ", without - ranks.begin());
-  if (wish == DeviceWish::cuda) {
-    throw core::DeviceError("device = \"cuda\" was asked for, but " + rank + without->missing);
-  }
+  if (wish == DeviceWish::cuda) refuse(rank + without->missing);
   line = "cpu: " + rank + without->missing;
   return false;
 }
@@ -88,13 +90,14 @@ bool choose_cuda(DeviceWish wish, std::span<const FoundDevice> ranks, std::strin
 DeviceChoice choose_device(DeviceWish wish, dist::Communicator& world) {
   FoundDevice mine;
   dist::agree(world, [&] {
-    if (wish != DeviceWish::cpu) mine = find_device(world);
+    if (wish == DeviceWish::cpu) return;
+    mine = find_device(world);
+    // A rank speaks for itself: the message of all ranks names it.
+    if (wish == DeviceWish::cuda && !mine.missing.empty()) refuse(mine.missing);
   });
   const std::vector<FoundDevice> all = gather(mine, world);
   DeviceChoice choice;
-  bool cuda = false;
-  dist::agree(world, [&] { cuda = choose_cuda(wish, all, choice.line); });
-  if (!cuda) return choice;
+  if (!choose_cuda(wish, all, choice.line)) return choice;
   choice.device = {
       core::DeviceKind::cuda,
       dist::device_index_for(world.node_rank(), world.node_size(), core::cuda_device_count())};
