@@ -62,12 +62,13 @@ std::string Session::use_transport(core::Device device, dist::Transport wish) {
 }
 
 dist::Watchdog::OnHang Session::end_on_hang() {
-  return [this](const dist::Hang& hang) {
+  return [this, rank = world().rank()](const dist::Hang& hang) {
     const int code = hang.failure.empty() ? kHang : kPeer;
-    std::fprintf(stderr, "epitrain: error: %s\n", dist::message(hang, world_->rank()).c_str());
+    std::fprintf(stderr, "epitrain: error: %s\n", dist::message(hang, rank).c_str());
     std::fflush(stderr);
     try {
-      if (world_->size() > 1) world_->abort(code);
+      // None while GPUs are being connected; then the launcher ends the others.
+      if (world_ && world_->size() > 1) world_->abort(code);
     } catch (...) {  // NOLINT(bugprone-empty-catch): there is no other rank left to end
     }
     std::_Exit(code);

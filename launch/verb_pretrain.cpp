@@ -60,9 +60,17 @@ train::RunConfig agreed_config(const Options& options, dist::Communicator& world
   return std::move(*config);
 }
 
+/// How gradients will travel, once all ranks can. A rank that never comes must not be waited for.
+std::string connected(const train::RunConfig& config, const train::DeviceChoice& device,
+                      Session& session) {
+  dist::Watchdog watchdog(config.train.hang_timeout_s, session.end_on_hang());
+  watchdog.expect("all ranks to connect their devices");
+  return session.use_transport(device.device, config.train.exchange);
+}
+
 int train_run(const train::RunConfig& config, const Options& options,
               const train::DeviceChoice& device, Session& session) {
-  const std::string exchange = session.use_transport(device.device, config.train.exchange);
+  const std::string exchange = connected(config, device, session);
   train::StopRequest stop;
   const SignalsStop signals(stop);
   const core::Log log = session.log(options.quiet ? core::LogLevel::quiet : core::LogLevel::info);

@@ -33,12 +33,15 @@ RunResult Run::go() {
   if (world_.size() > 1 && config_.train.exchange_precision == core::DType::bf16) {
     precision_.instruction_set += ", gradients exchanged in bf16";
   }
+  // Reading the store takes as long as its disks do; from here on the times are known.
+  watchdog_.expect("the corpus and the tensors of the run");
   dist::agree(world_, [&] { explained([&] { place_corpus(); }); });
   dist::agree(world_, [&] { explained([&] { build(); }); });
   dist::agree(world_, [&] {
     if (writer()) open_folder();
   });
   take_up();
+  watchdog_.expect("the algorithms of products");
   dist::agree(world_, [&] {
     explained([&] { share_choices(step_setup(), newest_ ? newest_->note.choices : "", log_); });
   });
