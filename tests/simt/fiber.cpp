@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #elif defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
@@ -49,7 +50,13 @@ FiberPool::~FiberPool() {
 #if defined(__SANITIZE_THREAD__)
   for (const Fiber& fiber : fibers_) __tsan_destroy_fiber(fiber.sanitizer);
 #endif
-  for (std::byte* stack : stacks_) (void)munmap(stack, kPage + kStack);
+  for (std::byte* stack : stacks_) {
+#if defined(__SANITIZE_ADDRESS__)
+    // Fibers end with frames on their stacks, and these addresses will be somebody else's.
+    ASAN_UNPOISON_MEMORY_REGION(stack + kPage, kStack);
+#endif
+    (void)munmap(stack, kPage + kStack);
+  }
 }
 
 void FiberPool::grow(std::size_t count, void (*entry)(transfer_t)) {
