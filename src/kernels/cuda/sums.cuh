@@ -13,15 +13,6 @@ __device__ inline T warp_sum(T value) {
   return value;
 }
 
-/// The largest over all lanes, in each.
-__device__ inline float warp_max(float value) {
-#pragma unroll
-  for (int mask = simt::kWarp / 2; mask > 0; mask /= 2) {
-    value = fmaxf(value, simt::shuffle_xor(value, mask));
-  }
-  return value;
-}
-
 /// The sum over `warps` neighbouring warps of a block, in all their threads. All threads of the
 /// block call it; `room` has a T for each warp of the block and may be used again afterwards.
 template <class T>

@@ -144,16 +144,12 @@ inline std::int64_t atomic_add(std::int64_t* at, std::int64_t value) {
                                   static_cast<std::uint64_t>(value));
   return before;
 }
-inline void fence_device() {}
 inline int count_bits(std::uint32_t word) {
   return std::popcount(word);
 }
 
 inline float exp2_fast(float x) {
   return exp2f(x);
-}
-inline float tanh_fast(float x) {
-  return tanhf(x);
 }
 inline float rsqrt_exact(float x) {
   return 1.0F / sqrtf(x);

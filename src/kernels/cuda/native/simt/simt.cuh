@@ -109,10 +109,6 @@ __device__ inline std::int64_t atomic_add(std::int64_t* at, std::int64_t value) 
   return static_cast<std::int64_t>(
       atomicAdd(reinterpret_cast<unsigned long long*>(at), static_cast<unsigned long long>(value)));
 }
-/// What this thread wrote to global memory before is seen by all blocks before what it writes next.
-__device__ inline void fence_device() {
-  __threadfence();
-}
 /// Set bits of a word.
 __device__ inline int count_bits(std::uint32_t word) {
   return __popc(word);
@@ -124,12 +120,6 @@ __device__ inline int count_bits(std::uint32_t word) {
 __device__ inline float exp2_fast(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-/// tanh, to a relative error of 2^-11: for results that are rounded to bf16.
-__device__ inline float tanh_fast(float x) {
-  float y;
-  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 /// 1 / sqrt(x), correctly rounded root and quotient.
