@@ -14,6 +14,7 @@
 
 #include "core/error.hpp"
 #include "dist/collective_checks.hpp"
+#include "dist/mpi_main.hpp"
 
 namespace epi::dist {
 namespace {
@@ -162,12 +163,5 @@ TEST(MpiWorld_shortMessage, isABrokenPromise) {
 }  // namespace epi::dist
 
 int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  epi::dist::MpiRuntime runtime(argc, argv);
-  epi::dist::runtime = &runtime;
-  std::int64_t failed = RUN_ALL_TESTS();
-  const std::unique_ptr<epi::dist::Communicator> world = runtime.world();
-  epi::dist::Stream stream(epi::core::kCpu);
-  world->start(epi::dist::Reduce::max, epi::dist::View(&failed, {1}), {}).wait(stream);
-  return failed == 0 ? 0 : 1;
+  return epi::dist::run_tests_on_all_ranks(argc, argv, epi::dist::runtime);
 }

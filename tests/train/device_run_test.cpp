@@ -13,6 +13,7 @@
 #include "train/checkpoint.hpp"
 #include "train/device_memory.hpp"
 #include "train/evaluate.hpp"
+#include "train/poison.hpp"
 #include "train/recorded_step.hpp"
 #include "train/tiny_run.hpp"
 
@@ -191,24 +192,6 @@ TEST_F(DeviceRun, StopRequest_endsTwoRanksAtOneStepAndIsResumedToTheSameBits) {
   EXPECT_TRUE(fs::exists(checkpoint_path(run("parts"), 2)));
   EXPECT_FALSE(run_on(kGpu, c, run("parts"), 2).stopped);
   expect_same_files(checkpoint_path(run("whole"), 8), checkpoint_path(run("parts"), 8));
-}
-
-/// Weights so large that every gradient overflows, at the step of a checkpoint.
-void poison(const fs::path& run, int step, const RunConfig& config) {
-  const Checkpoint checkpoint = open_checkpoint(checkpoint_path(run, step));
-  model::ModelConfig m = config.model;
-  m.num_states = kTinyStates;
-  const auto ops = kernels::make_cpu_ops(1);
-  const model::MaskedModel model(m, batch_shape(config, kTinyBinBp), *ops);
-  const std::int64_t size = model.table().block_size();
-  const core::Tensor p(core::DType::f32, {size}), m1(core::DType::f32, {size}),
-      m2(core::DType::f32, {size});
-  read_blocks(checkpoint, model.table(), {p, m1, m2});
-  for (const model::Parameter& parameter : model.table().parameters()) {
-    if (parameter.initial != model::Initial::ones) continue;
-    std::fill_n(p.as<float>() + parameter.offset, parameter.size, 3e38F);
-  }
-  write_checkpoint(run / "checkpoints", checkpoint.note, model.table(), {p, m1, m2});
 }
 
 TEST_F(DeviceRun, GradientsThatAreNotFinite_leaveAllAsItWasAndEndTheRun) {

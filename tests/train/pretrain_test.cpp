@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "train/checkpoint.hpp"
+#include "train/poison.hpp"
 #include "train/run_folder.hpp"
 #include "train/safetensors.hpp"
 #include "train/tiny_run.hpp"
@@ -271,24 +272,6 @@ TEST_F(Pretrain, AbsurdLearningRate_givesUpAndKeepsTheLastGoodCheckpoint) {
     }
   }
   EXPECT_NE(core::read_text(run("b") / "events.jsonl").find("give_up"), std::string::npos);
-}
-
-// A checkpoint whose weights are finite but so large that every gradient overflows.
-void poison(const fs::path& run, int step, const RunConfig& config) {
-  const Checkpoint checkpoint = open_checkpoint(checkpoint_path(run, step));
-  model::ModelConfig m = config.model;
-  m.num_states = kTinyStates;
-  const auto ops = kernels::make_cpu_ops(1);
-  const model::MaskedModel model(m, batch_shape(config, kTinyBinBp), *ops);
-  const std::int64_t size = model.table().block_size();
-  const core::Tensor p(core::DType::f32, {size}), m1(core::DType::f32, {size}),
-      m2(core::DType::f32, {size});
-  read_blocks(checkpoint, model.table(), {p, m1, m2});
-  for (const model::Parameter& parameter : model.table().parameters()) {
-    if (parameter.initial != model::Initial::ones) continue;
-    std::fill_n(p.as<float>() + parameter.offset, parameter.size, 3e38F);
-  }
-  write_checkpoint(run / "checkpoints", checkpoint.note, model.table(), {p, m1, m2});
 }
 
 TEST_F(Pretrain, PoisonedWeights_fiveSkipsThenNumericErrorOnAllRanks) {
