@@ -439,6 +439,9 @@ class Ops {
 /// capped by OMP_NUM_THREADS. Results have the same bits at any number of threads.
 [[nodiscard]] std::unique_ptr<Ops> make_cpu_ops(int threads = 0);
 
+/// The oldest compute capability that CUDA kernels run on is this and .0: Ampere's, which has bf16.
+inline constexpr int kOldestComputeMajor = 8;
+
 /// How the CUDA back end is to compute.
 struct CudaSettings {
   int device = 0;       ///< index among the devices that this process sees

@@ -12,9 +12,6 @@
 namespace epi::train {
 namespace {
 
-/// The oldest compute capability that our kernels are built for: Ampere's, which has bf16.
-constexpr int kOldestMajor = 8;
-
 constexpr char kBetween = '\n';  // in neither text
 
 /// What this rank would use, and why it can't.
@@ -23,9 +20,9 @@ FoundDevice find_device(const dist::Communicator& world) {
   const int index =
       dist::device_index_for(world.node_rank(), world.node_size(), core::cuda_device_count());
   const core::DeviceProperties gpu = core::cuda_properties(index);
-  if (gpu.major >= kOldestMajor) return {"", gpu.name};
+  if (gpu.major >= kernels::kOldestComputeMajor) return {"", gpu.name};
   return {fmt::format("{} has compute capability {}.{}, and {}.0 or later is needed (Ampere, 2020)",
-                      gpu.name, gpu.major, gpu.minor, kOldestMajor),
+                      gpu.name, gpu.major, gpu.minor, kernels::kOldestComputeMajor),
           gpu.name};
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/attend_heads.cuh"
 #include "kernels/cuda/scratch.hpp"
+#include "kernels/cuda/sums.cuh"
 #include "simt/simt.cuh"
 
 namespace epi::kernels::cuda {
@@ -61,10 +62,6 @@ __device__ float dot(const float* a, const T* b, int size) {
   return sum;
 }
 
-__device__ float sum_of_warp(float value) {
-  for (int mask = 16; mask > 0; mask /= 2) value += simt::shuffle_xor(value, mask);
-  return value;
-}
 __device__ float largest_of_warp(float value) {
   for (int mask = 16; mask > 0; mask /= 2) value = fmaxf(value, simt::shuffle_xor(value, mask));
   return value;
@@ -127,7 +124,7 @@ __global__ void attend_plain_kernel(PlainParams<T> p) {
     const int count = head.valid - first < simt::kWarp ? head.valid - first : simt::kWarp;
     add_rows(weights, keys + head.hidden, head.stride, count, size, fade, own.row(1));
   }
-  sum = sum_of_warp(sum);
+  sum = warp_sum(sum);
   store_row(own.row(1), 1.0F / sum, size, p.out + head.in_out + std::int64_t{query} * head.hidden);
   if (simt::lane() == 0) p.lse[head.in_lse + query] = largest + logf(sum);
 }
@@ -162,7 +159,7 @@ __global__ void grad_plain_queries(PlainGradParams<T> p) {
   for (int d = simt::lane(); d < size; d += simt::kWarp) {
     slope = fmaf(own.row(1)[d], simt::widen(p.out[in_out + d]), slope);
   }
-  slope = sum_of_warp(slope);
+  slope = warp_sum(slope);
   if (simt::lane() == 0) p.slopes[head.in_lse + query] = slope;
   const float lse = p.lse[head.in_lse + query];
   for (int first = 0; first < head.valid; first += simt::kWarp) {

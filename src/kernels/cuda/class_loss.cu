@@ -38,7 +38,7 @@ struct ClassLossParams {
 
 /// Whatever an unused slot holds, NaN too, its gradient is 0.
 template <class T, RowPlan kPlan>
-__device__ void clear_row(const RowPlace<T>& place) {
+__device__ void clear_row(const LogitRow<T>& place) {
   for (std::int32_t v = Team<kPlan>::index(); v < place.vectors; v += Team<kPlan>::size()) {
     simt::store_words(place.first + place.element(v), {{0, 0, 0, 0}});
   }
@@ -71,7 +71,7 @@ __device__ RowSums sums_of_row(const RowShare<T, kPlan>& share, const Team<kPlan
 template <class T, RowPlan kPlan>
 __device__ void loss_of_row(const ClassLossParams<T>& p, std::int64_t m, const Team<kPlan>& team,
                             Words* kept) {
-  const RowPlace<T> place(p.logits + m * p.columns, p.classes);
+  const LogitRow<T> place(p.logits + m * p.columns, p.classes);
   const std::int32_t label = p.labels[m];
   if (label < 0 || label >= place.classes) simt::trap();
   const float weight = p.weights[m];

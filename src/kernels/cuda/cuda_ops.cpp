@@ -5,12 +5,10 @@ namespace epi::kernels {
 namespace cuda {
 namespace {
 
-constexpr int kOldestMajor = 8;
-
 /// Compute capability and sizes of a device, once it has been found new enough.
 core::DeviceProperties properties_of(core::Device device) {
   const core::DeviceProperties properties = core::cuda_properties(device.index);
-  if (properties.major < kOldestMajor) {
+  if (properties.major < kOldestComputeMajor) {
     throw core::DeviceError(
         "CUDA device " + std::to_string(device.index) + " (" + properties.name +
         ") has compute capability " + std::to_string(properties.major) + "." +

@@ -83,14 +83,14 @@ inline constexpr std::size_t kTeamBytes = 2 * simt::kWarp * sizeof(float);
 
 /// A row in memory: `head` elements, then `vectors` times 16 bytes, then the rest.
 template <class T>
-struct RowPlace {
+struct LogitRow {
   static constexpr int kPer = Element<T>::kPerWords;
   T* first;
   std::int32_t classes;
   std::int32_t head;
   std::int32_t vectors;
 
-  __device__ RowPlace(T* row, std::int64_t count)
+  __device__ LogitRow(T* row, std::int64_t count)
       : first(row), classes(static_cast<std::int32_t>(count)) {
     const auto past = static_cast<std::int32_t>(reinterpret_cast<std::uintptr_t>(row) %
                                                 sizeof(Words) / sizeof(T));
@@ -115,7 +115,7 @@ class RowShare {
   static constexpr int kPer = Element<T>::kPerWords;
 
   /// Reads the row. `kept` has room for its vectors, of which each thread uses its own only.
-  __device__ RowShare(const RowPlace<T>& place, Words* kept)
+  __device__ RowShare(const LogitRow<T>& place, Words* kept)
       : place_(place), kept_(kept), edge_at_(place.edge(Team<kPlan>::index())) {
     edge_ = edge_at_ < 0 ? -INFINITY : simt::widen(place.first[edge_at_]);
     if constexpr (kPlan != RowPlan::block_rereads) {
@@ -183,7 +183,7 @@ class RowShare {
     }
   }
 
-  const RowPlace<T>& place_;
+  const LogitRow<T>& place_;
   Words* kept_;
   std::int32_t edge_at_;
   float edge_;
