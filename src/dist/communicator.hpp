@@ -2,8 +2,12 @@
 // of one process (tests, and GPUs of one process), MPI, NCCL. World size 1 is an ordinary case.
 //
 // Every rank makes the same calls in the same order. Results are equal on all ranks, bit for bit,
-// and do not depend on timing. A communicator is used from one thread; only `abort` and `failure`
-// may be called from any.
+// and do not depend on timing. A communicator is used from one thread; only `abort`, `failure` and
+// `waiting` may be called from any.
+//
+// Sums are taken in the tree of ranks (rank_tree.hpp) wherever `sums_in_tree` says so: then the
+// sum over 2n ranks continues the sums over two times n, and the same numbers give the same bits
+// on 1, 2, 4, 8 ... ranks, on however many hosts.
 //
 // Views may lie in device memory. Only NCCL reads it where it is; the others copy it through
 // page-locked memory of the host, and return when it is back.
@@ -80,8 +84,9 @@ class Communicator {
                                            const Event& after) = 0;
   /// view = root's view, complete on return; the root's must be final when it is called.
   virtual void broadcast(const View& view, int root) = 0;
-  /// Sends `send` to `partner` and receives `receive` from it; both call it. As broadcast.
-  virtual void exchange(int partner, const ConstView& send, const View& receive) = 0;
+  /// Sends `send` to `partner` and receives `receive` from it, after `after`; both call it.
+  [[nodiscard]] virtual Pending exchange(int partner, const ConstView& send, const View& receive,
+                                         const Event& after) = 0;
   /// Every rank's text, in rank order, on every rank.
   [[nodiscard]] virtual std::vector<std::string> gather_text(const std::string& mine) = 0;
   /// Returns when all ranks have called it. CommError or PeerError.
@@ -96,6 +101,12 @@ class Communicator {
   /// What has failed beside the calls, such as a peer that died while the device waits for it; ""
   /// when nothing has. A watchdog asks, because the calling thread may wait for ever then.
   [[nodiscard]] virtual std::string failure() const = 0;
+  /// What this rank waits for in a call that has not returned: "a sum of 8.0 MB; ranks 2 and 3 have
+  /// not come", as far as it can know; "" outside of calls. For the message of a watchdog.
+  [[nodiscard]] virtual std::string waiting() const = 0;
+  /// Whether `start` and `reduce_scatter` sum views of this device in the tree of ranks, f32 and
+  /// f64 to the same bits on any power of two of ranks. Not NCCL: see tree_sum.hpp.
+  [[nodiscard]] virtual bool sums_in_tree(core::Device device) const = 0;
   /// Whether `start` of device memory may be recorded into a CUDA graph; it does not hold the host
   /// up then.
   [[nodiscard]] virtual bool capturable() const = 0;

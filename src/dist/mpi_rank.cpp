@@ -102,9 +102,10 @@ class MpiRank final : public Communicator {
     staging_.store(view);
   }
 
-  void exchange(int partner, const ConstView& send, const View& receive) override {
+  Pending exchange(int partner, const ConstView& send, const View& receive,
+                   const Event& after) override {
     core::require(partner >= 0 && partner < size(), "the partner of an exchange is a rank");
-    begin(Event());
+    begin(after);
     const ConstView from = part_staging_.load(send);
     const View to = staging_.reserve(receive);
     const auto send_bytes = static_cast<std::int64_t>(from.bytes());
@@ -118,6 +119,7 @@ class MpiRank final : public Communicator {
                                to.raw() + first, static_cast<int>(theirs));
               });
     staging_.store(receive);
+    return {};
   }
 
   std::vector<std::string> gather_text(const std::string& mine) override {
@@ -164,6 +166,8 @@ class MpiRank final : public Communicator {
   void abort(int exit_code) override { (void)MPI_Abort(MPI_COMM_WORLD, exit_code); }
   // Whoever started the ranks ends all of them when one dies.
   std::string failure() const override { return ""; }
+  std::string waiting() const override { return ""; }
+  bool sums_in_tree(core::Device) const override { return false; }
   bool capturable() const override { return false; }
   std::string description() const override {
     return fmt::format("MPI, {} rank{} on {} node{}{}", size(), size() == 1 ? "" : "s", num_nodes_,

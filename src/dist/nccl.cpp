@@ -174,10 +174,12 @@ class NcclRank final : public Communicator {
     drain();
   }
 
-  void exchange(int partner, const ConstView& send, const View& receive) override {
+  Pending exchange(int partner, const ConstView& send, const View& receive,
+                   const Event& after) override {
     core::require(partner >= 0 && partner < size(), "the partner of an exchange is a rank");
-    if (!here(send)) return host_->exchange(partner, send, receive);
+    if (!here(send)) return host_->exchange(partner, send, receive, after);
     core::require(here(receive), "what is exchanged lies on one device");
+    stream_.wait(after);
     // In one group, so that neither side waits for the other to receive first.
     check(ncclGroupStart(), "ncclGroupStart");
     const ncclResult_t sent =
@@ -189,7 +191,7 @@ class NcclRank final : public Communicator {
     check(sent, "ncclSend", comm_->get());
     check(received, "ncclRecv", comm_->get());
     check(ended, "ncclGroupEnd", comm_->get());
-    drain();
+    return queued();
   }
 
   std::vector<std::string> gather_text(const std::string& mine) override {
@@ -207,6 +209,10 @@ class NcclRank final : public Communicator {
   std::string failure() const override {
     std::string own = comm_->failure();
     return own.empty() ? host_->failure() : own;
+  }
+  std::string waiting() const override { return host_->waiting(); }
+  bool sums_in_tree(core::Device device) const override {
+    return device != device_ && host_->sums_in_tree(device);
   }
   bool capturable() const override { return true; }
   std::string description() const override {

@@ -36,9 +36,10 @@ class Solo final : public Communicator {
   void broadcast(const View&, int root) override {
     core::require(root == 0, "the root of a broadcast is a rank");
   }
-  void exchange(int partner, const ConstView& send, const View& receive) override {
+  Pending exchange(int partner, const ConstView& send, const View& receive,
+                   const Event& after) override {
     core::require(partner == 0, "the partner of an exchange is a rank");
-    (void)copy(receive, send, Event());
+    return copy(receive, send, after);
   }
   std::vector<std::string> gather_text(const std::string& mine) override { return {mine}; }
   void barrier() override {}
@@ -48,6 +49,8 @@ class Solo final : public Communicator {
     throw core::PeerError(fmt::format("the run was aborted with exit code {}", exit_code));
   }
   std::string failure() const override { return ""; }
+  std::string waiting() const override { return ""; }
+  bool sums_in_tree(core::Device) const override { return true; }
   bool capturable() const override { return true; }
   std::string description() const override { return "one process"; }
 

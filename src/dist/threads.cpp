@@ -195,12 +195,15 @@ class ThreadRank final : public Communicator {
     staging_.store(view);
   }
 
-  void exchange(int partner, const ConstView& send, const View& receive) override {
+  Pending exchange(int partner, const ConstView& send, const View& receive,
+                   const Event& after) override {
     core::require(partner >= 0 && partner < size(), "the partner of an exchange is a rank");
+    after.synchronize();
     const ConstView from = part_staging_.load(send);
     const View to = staging_.reserve(receive);
     group_->swap_mail(rank_, partner, from, to);
     staging_.store(receive);
+    return {};
   }
 
   std::vector<std::string> gather_text(const std::string& mine) override {
@@ -228,6 +231,8 @@ class ThreadRank final : public Communicator {
   }
   // The others' failures end the waits themselves.
   std::string failure() const override { return ""; }
+  std::string waiting() const override { return ""; }
+  bool sums_in_tree(core::Device) const override { return false; }
   bool capturable() const override { return false; }
   std::string description() const override {
     return fmt::format("threads, {} rank{}", size(), size() == 1 ? "" : "s");

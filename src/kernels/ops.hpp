@@ -299,12 +299,20 @@ struct ParameterSlice {
   bool decay = false;  ///< weight decay applies (not to biases and LayerNorm)
 };
 
+/// How parameters follow their gradients.
+enum class Optimizer : std::uint8_t { adamw, lamb };
+
 /// AdamW with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101):
 ///   g' = g * clip, clip = min(1, max_norm / (norm + 1e-6)) from state->gradient_sum_squares
 ///   m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2
 ///   p -= lr * ((m / c1) / (sqrt(v / c2) + epsilon) + decay * p)
+/// LAMB (You et al., arXiv 1904.00962, algorithm 2), per slice with `decay`, its trust ratio 1
+/// where a norm is 0:
+///   u = (m / c1) / (sqrt(v / c2) + epsilon) + decay * p;  p -= lr * (|p| / |u|) * u
+/// and without `decay` (biases, LayerNorm) as AdamW. Norms are taken in double, in fixed chunks.
 /// A non-finite sum of squares leaves everything as it is and sets state->skipped = 1, else 0.
 struct UpdateArgs {
+  Optimizer optimizer = Optimizer::adamw;
   std::span<const ParameterSlice> slices{};  ///< in host memory, the same at every call
   View parameters{};                         ///< [P] +=
   ConstView gradients{};                     ///< [P]

@@ -99,13 +99,13 @@ Json write_model(const fs::path& path, const model::ParameterTable& table,
   return file_entry(file);
 }
 
-Json write_optimizer(const fs::path& path, const TrainingBlocks& blocks, dist::Staging& host) {
+Json write_optimizer(const fs::path& path, const TrainingBlocks& blocks) {
   OptimizerHeader header;
   header.elements = static_cast<std::uint64_t>(blocks.moment1.size());
   OutputFile file(path);
   file.append(std::as_bytes(std::span(&header, 1)));
   for (const core::ConstView block : {blocks.moment1, blocks.moment2}) {
-    file.append({host.load(block).raw(), block.bytes()});
+    file.append({block.raw(), block.bytes()});
   }
   file.finish();
   return file_entry(file);
@@ -227,7 +227,7 @@ void check_file(const fs::path& path, const Json& entry) {
   }
 }
 
-void read_optimizer(const fs::path& path, const TrainingBlocks& blocks, dist::Staging& host) {
+void read_optimizer(const fs::path& path, const TrainingBlocks& blocks) {
   std::ifstream in(path, std::ios::binary);
   OptimizerHeader expected;
   expected.elements = static_cast<std::uint64_t>(blocks.moment1.size());
@@ -238,11 +238,10 @@ void read_optimizer(const fs::path& path, const TrainingBlocks& blocks, dist::St
         fmt::format("{}: not the moments of {} parameters", path.string(), expected.elements));
   }
   for (const core::View& block : {blocks.moment1, blocks.moment2}) {
-    if (!in.read(reinterpret_cast<char*>(host.reserve(block).raw()),
+    if (!in.read(reinterpret_cast<char*>(block.raw()),
                  static_cast<std::streamsize>(block.bytes()))) {
       throw FormatError(path.string() + ": shorter than its header says");
     }
-    host.store(block);
   }
 }
 
@@ -254,10 +253,8 @@ bool is_damage(const core::Error& error) {
 void write_files(const fs::path& folder, const CheckpointNote& note,
                  const model::ParameterTable& table, const TrainingBlocks& blocks) {
   Json manifest = manifest_of(note, table);
-  dist::Staging host;
-  const core::ConstView parameters = host.load(core::ConstView(blocks.parameters));
-  manifest["files"][kModelFile] = write_model(folder / kModelFile, table, parameters);
-  manifest["files"][kOptimizerFile] = write_optimizer(folder / kOptimizerFile, blocks, host);
+  manifest["files"][kModelFile] = write_model(folder / kModelFile, table, blocks.parameters);
+  manifest["files"][kOptimizerFile] = write_optimizer(folder / kOptimizerFile, blocks);
   if (!note.store_manifest.empty()) {
     manifest["files"][kStoreFile] = write_store(folder / kStoreFile, note.store_manifest);
   }
@@ -266,6 +263,11 @@ void write_files(const fs::path& folder, const CheckpointNote& note,
 }
 
 }  // namespace
+
+HostBlocks::HostBlocks(std::int64_t elements)
+    : parameters_(core::DType::f32, {elements}),
+      moment1_(core::DType::f32, {elements}),
+      moment2_(core::DType::f32, {elements}) {}
 
 fs::path write_checkpoint(const fs::path& checkpoints, const CheckpointNote& note,
                           const model::ParameterTable& table, const TrainingBlocks& blocks) {
@@ -346,8 +348,7 @@ void read_parameters(const Checkpoint& checkpoint, const model::ParameterTable& 
 void read_blocks(const Checkpoint& checkpoint, const model::ParameterTable& table,
                  const TrainingBlocks& blocks) {
   read_parameters(checkpoint, table, blocks.parameters);
-  dist::Staging host;
-  read_optimizer(checkpoint.path / kOptimizerFile, blocks, host);
+  read_optimizer(checkpoint.path / kOptimizerFile, blocks);
 }
 
 void prune_checkpoints(const fs::path& checkpoints, std::int64_t newest, std::int64_t keep) {

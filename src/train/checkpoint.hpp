@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/buffer.hpp"
 #include "core/view.hpp"
 #include "model/parameters.hpp"
 #include "train/run_config.hpp"
@@ -40,10 +41,20 @@ struct CheckpointNote {
 /// The file of a checkpoint that holds CheckpointNote::store_manifest; early ones lack it.
 inline constexpr const char* kStoreFile = "store.json";
 
-/// The flat blocks of a run, f32, laid out by `table`, on any device: those of a GPU are read and
-/// written through host memory of one block's size. Work queued on them must be done.
+/// The flat blocks of a run as checkpoints hold them: f32, laid out by `table`, in host memory.
 struct TrainingBlocks {
   core::View parameters, moment1, moment2;
+};
+
+/// Owner of such blocks: what a checkpoint is written from while training goes on, and read into.
+class HostBlocks {
+ public:
+  /// Three blocks of so many elements. DeviceError without memory.
+  explicit HostBlocks(std::int64_t elements);
+  [[nodiscard]] TrainingBlocks views() const { return {parameters_, moment1_, moment2_}; }
+
+ private:
+  core::Tensor parameters_, moment1_, moment2_;
 };
 
 /// A checkpoint whose files all have the digests that its manifest says.

@@ -92,6 +92,7 @@ class Run {
   std::optional<TrainingStep> step_;
   std::optional<Validator> validator_;
   std::optional<Checkpoint> newest_;  // of the writer: what to resume from
+  std::optional<HostBlocks> host_;    // of the writer: what checkpoints are read into
   std::optional<StatusLine> status_;
 
   std::int64_t evaluated_at_ = -1, saved_at_ = -1;

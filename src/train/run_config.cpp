@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 
+#include "core/duration.hpp"
 #include "core/error.hpp"
 #include "train/dna_baselines.hpp"
 
@@ -186,6 +188,9 @@ void read_execution(Section& section, TrainConfig& train) {
   train.recompute = recompute == "layer" ? model::Recompute::layer : model::Recompute::none;
   train.graph = section.flag("graph", true);
   train.reproducible = section.flag("reproducible", false);
+  train.shard_optimizer = section.flag("shard_optimizer", false);
+  train.bucket_mb = section.number("bucket_mb", 0.0, 0.0, 1e6);
+  train.replica_check_every = section.integer("replica_check_every", 1000, 0);
 }
 
 void read_device(Section& section, TrainConfig& train) {
@@ -210,6 +215,36 @@ void read_device(Section& section, TrainConfig& train) {
   train.hang_timeout_s = section.number("hang_timeout", 1800.0, 0.0, 1e9);
 }
 
+/// "10" or "10-12".
+std::optional<StepRange> step_range(const std::string& text) {
+  StepRange steps;
+  const char* const end = text.data() + text.size();
+  auto parsed = std::from_chars(text.data(), end, steps.first);
+  steps.last = steps.first;
+  if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-') {
+    parsed = std::from_chars(parsed.ptr + 1, end, steps.last);
+  }
+  const bool whole = parsed.ec == std::errc() && parsed.ptr == end;
+  if (!whole || steps.first < 1 || steps.last < steps.first) return std::nullopt;
+  return steps;
+}
+
+// When a run stops by itself, and which of its steps are traced.
+void read_bounds(Section& section, TrainConfig& train) {
+  const std::string limit = section.text("max_time", "");
+  const std::optional<double> seconds = core::parse_duration(limit);
+  if (!limit.empty() && !(seconds && *seconds > 0.0)) {
+    section.refuse("max_time", limit, core::kDurationForms);
+  }
+  train.max_time_s = seconds.value_or(0.0);
+  train.stop_margin_s = section.number("stop_margin", 120.0, 0.0, 1e9);
+  const std::string trace = section.text("trace", "");
+  if (trace.empty()) return;
+  const std::optional<StepRange> steps = step_range(trace);
+  if (!steps) section.refuse("trace", trace, "a step, or FIRST-LAST");
+  train.trace = *steps;
+}
+
 void read_train(Config& config, RunConfig& run) {
   Section section(config, "train");
   auto& train = run.train;
@@ -225,6 +260,7 @@ void read_train(Config& config, RunConfig& run) {
   train.threads = section.small("threads", 0, 0, 4096);
   read_device(section, train);
   read_execution(section, train);
+  read_bounds(section, train);
   train.jitter = section.flag("jitter", true);
   train.reverse_complement = section.flag("reverse_complement", true);
 }
@@ -233,6 +269,9 @@ void read_optimizer(Config& config, RunConfig& run) {
   Section section(config, "optimizer");
   auto& optimizer = run.optimizer;
   constexpr double kBelowOne = 1.0 - 1e-9;
+  const std::string name = section.text("name", "adamw");
+  if (name != "adamw" && name != "lamb") section.refuse("name", name, "adamw or lamb");
+  optimizer.kind = name == "lamb" ? kernels::Optimizer::lamb : kernels::Optimizer::adamw;
   run.schedule.peak = section.positive("learning_rate", 1e-4);
   optimizer.beta1 = section.number("beta1", 0.9, 0.0, kBelowOne);
   optimizer.beta2 = section.number("beta2", 0.98, 0.0, kBelowOne);
@@ -259,6 +298,7 @@ void read_cadences(Config& config, RunConfig& run) {
   Section checkpoint(config, "checkpoint");
   run.checkpoint_every = checkpoint.integer("every", 500, 0);
   run.checkpoint_keep = checkpoint.integer("keep", 2, 1);
+  run.checkpoint_asynchronous = checkpoint.flag("asynchronous", true);
   Section log(config, "log");
   run.log_every = log.integer("every", 10, 1);
 }
@@ -291,6 +331,8 @@ void add_masks(Identity& identity, const kernels::MaskSpec& masks) {
 }
 
 void add_optimizer(Identity& identity, const RunConfig& run) {
+  add(identity, "optimizer.name",
+      run.optimizer.kind == kernels::Optimizer::lamb ? "lamb" : "adamw");
   add(identity, "optimizer.learning_rate", run.schedule.peak);
   add(identity, "optimizer.beta1", run.optimizer.beta1);
   add(identity, "optimizer.beta2", run.optimizer.beta2);
@@ -315,6 +357,7 @@ const Identity& before_these_keys() {
   static const Identity identity = {{"data.min_acgt", "0"},
                                     {"data.cells_per_window", "0"},
                                     {"mask.repeats", "keep"},
+                                    {"optimizer.name", "adamw"},
                                     {"mask.repeat_weight", "1"}};
   return identity;
 }

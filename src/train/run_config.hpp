@@ -18,11 +18,18 @@
 namespace epi::train {
 
 struct OptimizerConfig {
+  kernels::Optimizer kind = kernels::Optimizer::adamw;
   double beta1 = 0.9;
   double beta2 = 0.98;
   double epsilon = 1e-6;
   double weight_decay = 0.01;
   double max_gradient_norm = 1.0;  ///< 0: never clip
+};
+
+/// Steps first..last of a run, counted from 1; none when last is 0.
+struct StepRange {
+  std::int64_t first = 0, last = 0;
+  [[nodiscard]] bool holds(std::int64_t step) const { return step >= first && step <= last; }
 };
 
 struct TrainConfig {
@@ -34,8 +41,15 @@ struct TrainConfig {
   int threads = 0;                                      ///< per rank; 0: see threads_per_rank
   Precision precision = Precision::automatic;           ///< of activations and products
   model::Recompute recompute = model::Recompute::none;  ///< memory for time
-  bool graph = true;          ///< steps of a GPU are recorded once and replayed
-  bool reproducible = false;  ///< products on a GPU do not cut their inner dimension
+  bool graph = true;  ///< steps of a GPU are recorded once and replayed
+  /// The same bits on 1, 2, 4, 8, ... ranks with any numbers of threads: see docs/reproducible.md.
+  bool reproducible = false;
+  bool shard_optimizer = false;  ///< each rank keeps and updates its share of the moments (ZeRO-1)
+  double bucket_mb = 0.0;  ///< of gradients' exchange, in 10^6 bytes; 0: measured at the start
+  std::int64_t replica_check_every = 1000;  ///< steps between comparisons of weights; 0: never
+  double max_time_s = 0.0;     ///< stop after so long, as on a signal; 0: when the job's time ends
+  double stop_margin_s = 120;  ///< so long before the job's end at the latest
+  StepRange trace;             ///< steps to record what happened when; see trace.hpp
   dist::Transport exchange = dist::Transport::automatic;  ///< between GPUs
   core::DType exchange_precision = core::DType::f32;      ///< of gradients on their way; or bf16
   double hang_timeout_s = 1800.0;                         ///< 0: never
@@ -62,8 +76,10 @@ struct RunConfig {
   std::int64_t evaluate_windows = 256;  ///< [evaluate] windows x cell types; 0: all
   std::int64_t checkpoint_every = 500;  ///< [checkpoint] every; 0: only at the end
   std::int64_t checkpoint_keep = 2;     ///< [checkpoint] keep
-  std::int64_t log_every = 10;          ///< [log] every
-  std::string resolved;                 ///< every key with its value, as TOML
+  bool checkpoint_asynchronous =
+      true;                     ///< [checkpoint] asynchronous: steps go on while it is written
+  std::int64_t log_every = 10;  ///< [log] every
+  std::string resolved;         ///< every key with its value, as TOML
 };
 
 /// Reads and checks every key, and refuses unknown ones. ConfigError "FILE:LINE: ..." names the

@@ -95,7 +95,8 @@ void Run::open_folder() {
                       "start another run in a new folder",
                       config_.store, data_->store.manifest().digest, before.store_fingerprint));
     }
-    read_blocks(*found.newest, step_->table(), step_->blocks());
+    host_.emplace(step_->table().block_size());
+    read_blocks(*found.newest, step_->table(), host_->views());
   }
   clean_checkpoints(folder_.checkpoints(), found.damaged);
   core::write_durably(folder_.config(), std::string_view(config_.resolved));
@@ -111,11 +112,8 @@ void Run::take_up() {
   }
   world_.broadcast(core::View(progress.data(), {4}), 0);
   if (progress[0] == 0) return;
-  const TrainingBlocks blocks = step_->blocks();
-  for (const core::View& block : {blocks.parameters, blocks.moment1, blocks.moment2}) {
-    world_.broadcast(block, 0);
-  }
-  step_->restore({.step = progress[1], .updates = progress[2], .skipped = progress[3]});
+  step_->restore(host_ ? host_->views() : TrainingBlocks{},
+                 {.step = progress[1], .updates = progress[2], .skipped = progress[3]});
   result_.first_step = progress[1];
   saved_at_ = progress[1];
 }

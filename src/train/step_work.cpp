@@ -208,6 +208,27 @@ void StepWork::sum_message() {
       .wait(setup_.stream);
 }
 
+void StepWork::save(const TrainingBlocks& host) {
+  core::copy(host.parameters, weights_.exact(), setup_.stream);
+  core::copy(host.moment1, moment1_, setup_.stream);
+  core::copy(host.moment2, moment2_, setup_.stream);
+  setup_.stream.synchronize();
+}
+
+void StepWork::load(const TrainingBlocks& host) {
+  const auto take = [&](const core::View& from, const core::View& to) {
+    if (setup_.world.rank() == 0) {
+      core::copy(to, from, setup_.stream);
+      setup_.stream.synchronize();
+    }
+    setup_.world.broadcast(to, 0);
+  };
+  take(host.parameters, weights_.exact());
+  take(host.moment1, moment1_);
+  take(host.moment2, moment2_);
+  weights_.refresh(setup_.stream);
+}
+
 std::size_t StepWork::batch_bytes() const {
   std::size_t sum = 0;
   for (const model::Batch& batch : batches_) sum += batch.bytes();

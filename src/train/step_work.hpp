@@ -11,6 +11,7 @@
 
 #include "dist/gradient_buckets.hpp"
 #include "model/masked_model.hpp"
+#include "train/checkpoint.hpp"
 #include "train/gradient_tree.hpp"
 #include "train/recorded_step.hpp"
 #include "train/step_block.hpp"
@@ -41,8 +42,10 @@ class StepWork {
   [[nodiscard]] model::MaskedModel& model() { return model_; }
   [[nodiscard]] const model::MaskedModel& model() const { return model_; }
   [[nodiscard]] const Weights& weights() const { return weights_; }
-  [[nodiscard]] core::View moment1() const { return moment1_; }
-  [[nodiscard]] core::View moment2() const { return moment2_; }
+  /// Copies parameters and moments to host memory; complete on return.
+  void save(const TrainingBlocks& host);
+  /// Takes parameters and moments from rank 0's host memory to all ranks. Collective.
+  void load(const TrainingBlocks& host);
   /// Of all gradients' blocks.
   [[nodiscard]] std::size_t gradient_bytes() const { return tree_->bytes(); }
   /// Of the next step's tensors.

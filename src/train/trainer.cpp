@@ -166,11 +166,15 @@ void Run::checkpoint() {
   bool saved = true;  // as the writer finds; the others hold the same parameters
   step_->timings().measure(Part::checkpoint, [&] {
     dist::agree(world_, [&] {
+      if (writer() && !host_) host_.emplace(step_->table().block_size());
+    });
+    step_->snapshot(host_ ? host_->views() : TrainingBlocks{});
+    dist::agree(world_, [&] {
       if (!writer()) return;
       saved = step_->parameters_finite();
       if (!saved) return;
       const auto path =
-          write_checkpoint(folder_.checkpoints(), note(), step_->table(), step_->blocks());
+          write_checkpoint(folder_.checkpoints(), note(), step_->table(), host_->views());
       prune_checkpoints(folder_.checkpoints(), step(), config_.checkpoint_keep);
       event("checkpoint", {{"path", path.filename().string()}});
     });

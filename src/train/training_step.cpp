@@ -238,17 +238,18 @@ const RunProgress& TrainingStep::progress() const {
   return state_->progress;
 }
 
-void TrainingStep::restore(const RunProgress& progress) {
-  core::require(state_->begun == state_->progress.step, "no step is under way at a restore");
-  state_->progress = progress;
-  state_->begun = progress.step;
-  state_->work.weights().refresh(state_->setup.stream);
-  // The prepared batch belongs to the step before: assemble anew.
-  state_->primed = false;
+void TrainingStep::snapshot(const TrainingBlocks& host) {
+  core::require(state_->begun == state_->progress.step, "no step is under way at a snapshot");
+  if (state_->setup.world.rank() == 0) state_->work.save(host);
 }
 
-TrainingBlocks TrainingStep::blocks() const {
-  return {state_->work.weights().exact(), state_->work.moment1(), state_->work.moment2()};
+void TrainingStep::restore(const TrainingBlocks& host, const RunProgress& progress) {
+  core::require(state_->begun == state_->progress.step, "no step is under way at a restore");
+  state_->work.load(host);
+  state_->progress = progress;
+  state_->begun = progress.step;
+  // The prepared batch belongs to the step before: assemble anew.
+  state_->primed = false;
 }
 
 model::ParameterBlocks TrainingStep::parameters() const {

@@ -75,11 +75,13 @@ class TrainingStep {
   [[nodiscard]] std::int64_t begun() const;
   /// Steps, updates and skipped steps as reported so far, resumed ones included.
   [[nodiscard]] const RunProgress& progress() const;
-  /// Continues from here, on all ranks; the caller has filled `blocks()`. Nothing may be under way.
-  void restore(const RunProgress& progress);
+  /// Copies what a checkpoint holds to rank 0's `host`, which is absent on the other ranks;
+  /// complete on return. Collective; nothing may be under way.
+  void snapshot(const TrainingBlocks& host);
+  /// Continues from rank 0's `host`, absent on the other ranks, and from `progress`, the same on
+  /// all. Collective; nothing may be under way.
+  void restore(const TrainingBlocks& host, const RunProgress& progress);
 
-  /// Views of parameters and moments, for checkpoints and restoring.
-  [[nodiscard]] TrainingBlocks blocks() const;
   /// Parameters as models read them.
   [[nodiscard]] model::ParameterBlocks parameters() const;
   /// For evaluation between steps, which may overwrite its activations.

@@ -137,7 +137,8 @@ void exchanges(Communicator& world) {
   for (const std::int64_t count : kSizes) {
     const std::vector<double> mine = values_of<double>(count, world.rank());
     std::vector<double> theirs(mine.size());
-    world.exchange(partner, const_view_of(mine), view_of(theirs));
+    Stream stream(core::kCpu);
+    world.exchange(partner, const_view_of(mine), view_of(theirs), {}).wait(stream);
     EXPECT_EQ(theirs, values_of<double>(count, partner)) << count;
   }
 }
@@ -148,7 +149,8 @@ void exchanges_unequal_sizes(Communicator& world) {
   const auto size_of_rank = [](int rank) { return std::int64_t{100003} * (1 + 3 * (rank % 2)); };
   const std::vector<double> mine = values_of<double>(size_of_rank(world.rank()), world.rank());
   std::vector<double> theirs(static_cast<std::size_t>(size_of_rank(partner)));
-  world.exchange(partner, const_view_of(mine), view_of(theirs));
+  Stream stream(core::kCpu);
+  world.exchange(partner, const_view_of(mine), view_of(theirs), {}).wait(stream);
   EXPECT_EQ(theirs, values_of<double>(size_of_rank(partner), partner));
 }
 

@@ -73,7 +73,8 @@ TEST(DeviceViews_broadcastAndExchange, bringTheOthersValues) {
     const auto mine = static_cast<float>(world.rank());
     const core::Tensor sent = on_gpu(counting(4, mine));
     const core::Tensor received(core::DType::f32, {4}, kGpu);
-    world.exchange(1 - world.rank(), sent, received);
+    Stream stream(kGpu);
+    world.exchange(1 - world.rank(), sent, received, {}).wait(stream);
     EXPECT_EQ(on_host(received), counting(4, 1.0F - mine));
     world.broadcast(sent, 1);
     EXPECT_EQ(on_host(sent), counting(4, 1.0F));
@@ -185,13 +186,15 @@ class Doubling final : public Communicator {
   Pending reduce_scatter(const ConstView&, const View&, const Event&) override { return {}; }
   Pending all_gather(const ConstView&, const View&, const Event&) override { return {}; }
   void broadcast(const View&, int) override {}
-  void exchange(int, const ConstView&, const View&) override {}
+  Pending exchange(int, const ConstView&, const View&, const Event&) override { return {}; }
   std::vector<std::string> gather_text(const std::string& mine) override { return {mine, mine}; }
   void barrier() override {}
   std::unique_ptr<Communicator> node_group() override { return make_solo(); }
   std::unique_ptr<Communicator> peer_group() override { return make_solo(); }
   void abort(int) override {}
   std::string failure() const override { return ""; }
+  std::string waiting() const override { return ""; }
+  bool sums_in_tree(core::Device) const override { return false; }
   bool capturable() const override { return sum_takes.count() == 0; }
   std::string description() const override { return "doubling"; }
 

@@ -94,7 +94,9 @@ TEST_F(Nccl, BroadcastAndExchange_withOneself_keepTheValues) {
   const core::Tensor values = counting(100);
   const core::Tensor received(core::DType::f32, {100}, kGpu);
   world->broadcast(values, 0);
-  world->exchange(0, values, received);
+  Stream stream(kGpu);
+  world->exchange(0, values, received, {}).wait(stream);
+  stream.synchronize();
   EXPECT_EQ(on_host(received), on_host(values));
 }
 

@@ -93,11 +93,12 @@ TEST_P(Nccl, parts_are_scattered_and_gathered_in_rank_order) {
 }
 
 TEST_P(Nccl, broadcast_and_exchange_reach_device_memory) {
-  on_gpus(GetParam(), [](Communicator& world, core::Stream&) {
+  on_gpus(GetParam(), [](Communicator& world, core::Stream& stream) {
     const Tensor mine = rising<float>(world, 3, static_cast<float>(10 * world.rank()));
     const Tensor theirs(DType::f32, {3}, device_of(world));
     const int partner = world.size() - 1 - world.rank();
-    world.exchange(partner, mine, theirs);
+    world.exchange(partner, mine, theirs, core::Event::record(stream)).wait(stream);
+    stream.synchronize();
     EXPECT_EQ(at<float>(theirs, 0), static_cast<float>(10 * partner));
     world.broadcast(mine, world.size() - 1);
     EXPECT_EQ(at<float>(mine, 2), static_cast<float>(10 * (world.size() - 1) + 2));

@@ -49,8 +49,9 @@ class Poisoned final : public Communicator {
     return world_.all_gather(part, whole, after);
   }
   void broadcast(const View& view, int root) override { world_.broadcast(view, root); }
-  void exchange(int partner, const ConstView& send, const View& receive) override {
-    world_.exchange(partner, send, receive);
+  Pending exchange(int partner, const ConstView& send, const View& receive,
+                   const core::Event& after) override {
+    return world_.exchange(partner, send, receive, after);
   }
   std::vector<std::string> gather_text(const std::string& mine) override {
     return world_.gather_text(mine);
@@ -60,6 +61,8 @@ class Poisoned final : public Communicator {
   std::unique_ptr<Communicator> peer_group() override { return world_.peer_group(); }
   void abort(int exit_code) override { world_.abort(exit_code); }
   std::string failure() const override { return world_.failure(); }
+  std::string waiting() const override { return world_.waiting(); }
+  bool sums_in_tree(core::Device device) const override { return world_.sums_in_tree(device); }
   bool capturable() const override { return world_.capturable(); }
   std::string description() const override { return world_.description(); }
 
