@@ -10,10 +10,9 @@
 #include "core/config.hpp"
 #include "dry_run.hpp"
 #include "exit_codes.hpp"
-#include "signals.hpp"
 #include "train/run_config.hpp"
 #include "train/threads.hpp"
-#include "train/trainer.hpp"
+#include "training.hpp"
 #include "verbs.hpp"
 
 namespace epi::launch {
@@ -60,28 +59,6 @@ train::RunConfig agreed_config(const Options& options, dist::Communicator& world
   return std::move(*config);
 }
 
-/// How gradients will travel, once all ranks can. A rank that never comes must not be waited for.
-std::string connected(const train::RunConfig& config, const train::DeviceChoice& device,
-                      Session& session) {
-  dist::Watchdog watchdog(config.train.hang_timeout_s, session.end_on_hang());
-  watchdog.expect("all ranks to connect their devices");
-  return session.use_transport(device.device, config.train.exchange);
-}
-
-int train_run(const train::RunConfig& config, const Options& options,
-              const train::DeviceChoice& device, Session& session) {
-  const std::string exchange = connected(config, device, session);
-  train::StopRequest stop;
-  const SignalsStop signals(stop);
-  const core::Log log = session.log(options.quiet ? core::LogLevel::quiet : core::LogLevel::info);
-  const train::RunPlace place{.out = options.out,
-                              .device = device,
-                              .exchange_line = exchange,
-                              .on_hang = session.end_on_hang()};
-  const train::RunResult result = train::pretrain(config, place, session.world(), log, stop);
-  return result.stopped ? kResumable : kDone;
-}
-
 int pretrain(const Options& options, Session& session) {
   const train::RunConfig config = agreed_config(options, session.world());
   std::vector<std::string> plan;
@@ -90,7 +67,10 @@ int pretrain(const Options& options, Session& session) {
     return kDone;
   }
   const train::DeviceChoice device = train::choose_device(config.train.device, session.world());
-  if (options.trains()) return train_run(config, options, device, session);
+  if (options.trains()) {
+    const auto level = options.quiet ? core::LogLevel::quiet : core::LogLevel::info;
+    return run_training(config, options.out, device, level, session);
+  }
   const int threads = train::threads_per_rank(config.train.threads, session.world(), session.log());
   plan = plan_of(config, threads, device, session.world());
   if (session.speaks()) print(config.resolved, plan);
