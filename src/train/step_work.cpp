@@ -165,7 +165,8 @@ void StepWork::update() {
   const OptimizerConfig& optimizer = setup_.config.optimizer;
   setup_.ops.sum_squares({.in = tree_->result(), .out = block_.gradient_sum_squares()},
                          setup_.stream);
-  setup_.ops.update({.slices = slices_,
+  setup_.ops.update({.optimizer = optimizer.kind,
+                     .slices = slices_,
                      .parameters = weights_.exact(),
                      .gradients = tree_->result(),
                      .moment1 = moment1_,
