@@ -50,6 +50,11 @@ GradientBuckets::GradientBuckets(Communicator& world, const View& gradients,
                 "gradients that travel in another type have memory for it and a conversion");
   begins_ = plan(gradients.size(), static_cast<std::int64_t>(bucket_bytes / sizeof(float)));
   if (world_.size() == 1) return;
+  if (!wire_.sum) {
+    wire_.sum = [this](const View& bucket, const Event& after) {
+      return world_.start(Reduce::sum, bucket, after);
+    };
+  }
   const core::Device device = gradients.device();
   for (std::size_t bucket = 0; bucket < size(); ++bucket) {
     marks_.push_back({core::Mark(device), core::Mark(device), core::Mark(device)});
@@ -97,7 +102,7 @@ void GradientBuckets::start(std::size_t bucket, const Event& ready) {
   if (converts) wire_.convert(gradients, travels, before_);
   marks.waited = false;
   marks.begin.set(before_);
-  world_.start(Reduce::sum, travels, Event::record(before_)).wait(after_);
+  wire_.sum(travels, Event::record(before_)).wait(after_);
   marks.end.set(after_);
   if (converts) wire_.convert(travels, gradients, after_);
 }

@@ -31,18 +31,24 @@ struct ExchangeStatistics {
   [[nodiscard]] double overlap() const;
 };
 
+/// In what form gradients travel, and how they are summed.
+struct GradientWire {
+  /// Queues the conversion of `from` into `to` of another type.
+  using Convert = std::function<void(const ConstView& from, const View& to, Stream& stream)>;
+  /// Starts the sum of a bucket over the ranks, in place.
+  using Sum = std::function<Pending(const View& bucket, const Event& after)>;
+
+  core::Tensor memory{};  ///< bf16 [n] of `Communicator::reducible`; absent: they travel as f32
+  Convert convert{};      ///< both ways; needed with `memory`
+  Sum sum{};              ///< absent: the communicator's `start`; must be as recordable as that
+};
+
 class GradientBuckets {
  public:
   /// Called with (first element, number of elements) just before the bucket is summed over the
   /// ranks: here train merges the blocks of its micro-batches into the flat one.
   using BeforeStart = std::function<void(std::int64_t, std::int64_t)>;
-  /// Queues the conversion of `from` into `to` of another type.
-  using Convert = std::function<void(const ConstView& from, const View& to, Stream& stream)>;
-  /// In what form the gradients travel.
-  struct Wire {
-    core::Tensor memory;  ///< bf16 [n] of `Communicator::reducible`; absent: they travel as f32
-    Convert convert;      ///< both ways; needed with `memory`
-  };
+  using Wire = GradientWire;
 
   /// `gradients` is f32 [n] and stays where it is. Buckets hold `bucket_bytes` of it; the one at
   /// offset 0, which nothing is left to hide behind, an eighth of that. In bf16 the ranks' values
