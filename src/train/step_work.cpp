@@ -62,8 +62,26 @@ void StepWork::sum_in(core::Tensor gradients, core::Tensor wire) {
   const auto convert = [this](const core::ConstView& from, const View& to, core::Stream& stream) {
     setup_.ops.convert({.in = from, .out = to}, stream);
   };
-  buckets_.emplace(setup_.world, tree_->result(), bucket_bytes(setup_.world), merge,
-                   dist::GradientBuckets::Wire{std::move(wire), convert});
+  const std::size_t bytes = bucket_bytes(setup_.world);
+  const core::Device device = setup_.ops.device();
+  // Where the transport's sums have no order that is promised, ranks add in pairs.
+  if (setup_.config.train.reproducible && !setup_.world.sums_in_tree(device)) {
+    const auto add = [this](const core::ConstView& mine, const core::ConstView& theirs,
+                            const View& sum, core::Stream& stream) {
+      setup_.ops.combine({.a = mine, .b = theirs, .out = sum}, stream);
+    };
+    pairs_.emplace(setup_.world, device, bytes, add);
+  }
+  const auto sum = [this](const View& view, const core::Event& after) {
+    return sum_over_ranks(view, after);
+  };
+  buckets_.emplace(setup_.world, tree_->result(), bytes, merge,
+                   dist::GradientWire{std::move(wire), convert, sum});
+}
+
+dist::Pending StepWork::sum_over_ranks(const View& view, const core::Event& after) {
+  if (pairs_) return pairs_->start(view, after);
+  return setup_.world.start(dist::Reduce::sum, view, after);
 }
 
 template <class Body>
@@ -205,8 +223,7 @@ void StepWork::assemble() {
 
 void StepWork::sum_message() {
   if (setup_.world.size() == 1) return;
-  setup_.world.start(dist::Reduce::sum, block_.message(), core::Event::record(setup_.stream))
-      .wait(setup_.stream);
+  sum_over_ranks(block_.message(), core::Event::record(setup_.stream)).wait(setup_.stream);
 }
 
 void StepWork::save(const TrainingBlocks& host) {

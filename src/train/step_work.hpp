@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dist/gradient_buckets.hpp"
+#include "dist/tree_sum.hpp"
 #include "model/masked_model.hpp"
 #include "train/checkpoint.hpp"
 #include "train/gradient_tree.hpp"
@@ -59,6 +60,7 @@ class StepWork {
   void update();
   void assemble();
   void sum_message();
+  [[nodiscard]] dist::Pending sum_over_ranks(const core::View& view, const core::Event& after);
   template <class Body>
   void measure(Part part, const Body& body);
 
@@ -72,6 +74,7 @@ class StepWork {
   core::Tensor moment1_, moment2_;
   std::vector<kernels::ParameterSlice> slices_;
   std::optional<GradientTree> tree_;
+  std::optional<dist::TreeSum> pairs_;  // of reproducible runs on devices
   std::optional<dist::GradientBuckets> buckets_;
   std::vector<model::Batch> batches_;  // of the next step
   std::size_t started_ = 0;            // buckets whose start this recording has come to
