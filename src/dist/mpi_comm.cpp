@@ -17,7 +17,7 @@ template <Reduce op>
 void combine_bf16(void* theirs, void* mine, int* count, MPI_Datatype*) {
   const std::byte* const inputs[] = {static_cast<std::byte*>(mine),
                                      static_cast<std::byte*>(theirs)};
-  reduce_in_order(op, core::DType::bf16, inputs, static_cast<std::byte*>(mine), *count);
+  reduce_in_tree(op, core::DType::bf16, inputs, static_cast<std::byte*>(mine), *count);
 }
 
 }  // namespace

@@ -167,7 +167,8 @@ class MpiRank final : public Communicator {
   // Whoever started the ranks ends all of them when one dies.
   std::string failure() const override { return ""; }
   std::string waiting() const override { return ""; }
-  bool sums_in_tree(core::Device) const override { return false; }
+  // Those of devices too: they are summed in host memory.
+  bool sums_in_tree(core::Device) const override { return shared_ || size() == 1; }
   bool capturable() const override { return false; }
   std::string description() const override {
     return fmt::format("MPI, {} rank{} on {} node{}{}", size(), size() == 1 ? "" : "s", num_nodes_,

@@ -1,5 +1,5 @@
-// Blocks that fit the first cache, one rank after the other: the inner loop is plain enough for the
-// compiler to vectorise, and memory bound anyway.
+// Blocks that fit the first cache, so that the sums of half the ranks wait there for the other
+// half: the inner loops are plain enough for the compiler to vectorise, and memory bound anyway.
 #include "dist/ordered_reduce.hpp"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 
 #include "core/bf16.hpp"
 #include "core/error.hpp"
+#include "dist/rank_tree.hpp"
 
 namespace epi::dist {
 namespace {
@@ -38,50 +39,90 @@ struct Max {
   T operator()(T a, T b) const { return a < b ? b : a; }
 };
 
-/// One block of at most kBlock elements: inputs to the partial results, and those to an output.
+/// The arrays of neighbouring ranks, as far as one block goes: `length` elements from byte
+/// `offset`.
+template <class T>
+struct Inputs {
+  std::span<const std::byte* const> ranks;
+  std::size_t offset = 0;
+  std::size_t length = 0;
+
+  [[nodiscard]] const T* of(std::size_t rank) const {
+    return reinterpret_cast<const T*>(ranks[rank] + offset);
+  }
+  [[nodiscard]] Inputs part(std::size_t first, std::size_t count) const {
+    return {ranks.subspan(first, count), offset, length};
+  }
+};
+
+/// Sums of blocks in the tree. Up to four ranks in one loop: no sums of pairs wait in memory there.
 template <class T, template <class> class Combine>
-class Block {
+class Tree {
  public:
   using E = Element<T>;
   using Wide = typename E::Wide;
+  using Block = std::array<Wide, kBlock>;
 
-  void load(const std::byte* input, std::size_t length) {
-    const T* values = reinterpret_cast<const T*>(input);
-    for (std::size_t i = 0; i < length; ++i) partial_[i] = E::widen(values[i]);
+  static void combine(const Inputs<T>& inputs, Block& to) {
+    if (inputs.ranks.size() == 1) return one(inputs, to);
+    if (inputs.ranks.size() == 2) return two(inputs, to);
+    if (inputs.ranks.size() == 3) return three(inputs, to);
+    if (inputs.ranks.size() == 4) return four(inputs, to);
+    const auto split = static_cast<std::size_t>(tree_split(static_cast<int>(inputs.ranks.size())));
+    Block right;
+    combine(inputs.part(0, split), to);
+    combine(inputs.part(split, inputs.ranks.size() - split), right);
+    for (std::size_t i = 0; i < inputs.length; ++i) to[i] = both(to[i], right[i]);
   }
-  void add(const std::byte* input, std::size_t length) {
-    const T* next = reinterpret_cast<const T*>(input);
-    for (std::size_t i = 0; i < length; ++i) {
-      partial_[i] = Combine<Wide>{}(partial_[i], E::widen(next[i]));
-    }
-  }
-  void store(std::byte* output, std::size_t length) const {
-    T* values = reinterpret_cast<T*>(output);
-    for (std::size_t i = 0; i < length; ++i) values[i] = E::narrow(partial_[i]);
-  }
+
+  static Wide both(Wide a, Wide b) { return Combine<Wide>{}(a, b); }
 
  private:
-  std::array<Wide, kBlock> partial_;
+  static void one(const Inputs<T>& inputs, Block& to) {
+    const T* a = inputs.of(0);
+    for (std::size_t i = 0; i < inputs.length; ++i) to[i] = E::widen(a[i]);
+  }
+  static void two(const Inputs<T>& inputs, Block& to) {
+    const T *a = inputs.of(0), *b = inputs.of(1);
+    for (std::size_t i = 0; i < inputs.length; ++i) to[i] = both(E::widen(a[i]), E::widen(b[i]));
+  }
+  static void three(const Inputs<T>& inputs, Block& to) {
+    const T *a = inputs.of(0), *b = inputs.of(1), *c = inputs.of(2);
+    for (std::size_t i = 0; i < inputs.length; ++i) {
+      to[i] = both(both(E::widen(a[i]), E::widen(b[i])), E::widen(c[i]));
+    }
+  }
+  static void four(const Inputs<T>& inputs, Block& to) {
+    const T *a = inputs.of(0), *b = inputs.of(1), *c = inputs.of(2), *d = inputs.of(3);
+    for (std::size_t i = 0; i < inputs.length; ++i) {
+      to[i] = both(both(E::widen(a[i]), E::widen(b[i])), both(E::widen(c[i]), E::widen(d[i])));
+    }
+  }
 };
 
-/// Combines `inputs` block by block; `store(block, offset in bytes, length)` takes the results.
-template <class T, template <class> class Combine, class Inputs, class Store>
-void over_blocks(const Inputs& inputs, std::int64_t count, Store store) {
-  Block<T, Combine> block;
+/// Combines `ranks` block by block; `store(block, offset in bytes, length)` takes the results.
+template <class T, template <class> class Combine, class Store>
+void over_blocks(std::span<const std::byte* const> ranks, std::int64_t count, Store store) {
+  typename Tree<T, Combine>::Block block;
   for (std::int64_t first = 0; first < count; first += kBlock) {
     const auto length = static_cast<std::size_t>(std::min(kBlock, count - first));
     const std::size_t offset = static_cast<std::size_t>(first) * sizeof(T);
-    block.load(inputs[0] + offset, length);
-    for (const std::byte* input : inputs.subspan(1)) block.add(input + offset, length);
+    Tree<T, Combine>::combine({ranks, offset, length}, block);
     store(block, offset, length);
   }
+}
+
+template <class T, class Block>
+void write(const Block& block, std::byte* output, std::size_t length) {
+  T* values = reinterpret_cast<T*>(output);
+  for (std::size_t i = 0; i < length; ++i) values[i] = Element<T>::narrow(block[i]);
 }
 
 template <class T, template <class> class Combine>
 void reduce_as(std::span<const std::byte* const> inputs, std::byte* output, std::int64_t count) {
   over_blocks<T, Combine>(inputs, count,
                           [&](const auto& block, std::size_t offset, std::size_t length) {
-                            block.store(output + offset, length);
+                            write<T>(block, output + offset, length);
                           });
 }
 
@@ -112,7 +153,8 @@ void spread_as(std::span<std::byte* const> memories, std::int64_t count) {
   if (memories.size() == 2) return spread_two<T, Combine>(memories, count);
   over_blocks<T, Combine>(memories, count,
                           [&](const auto& block, std::size_t offset, std::size_t length) {
-                            for (std::byte* memory : memories) block.store(memory + offset, length);
+                            for (std::byte* memory : memories)
+                              write<T>(block, memory + offset, length);
                           });
 }
 
@@ -130,8 +172,8 @@ void require_reducible(core::DType type) {
                 "only f32, f64, i64 and bf16 are reduced over ranks");
 }
 
-void reduce_in_order(Reduce op, core::DType type, std::span<const std::byte* const> inputs,
-                     std::byte* output, std::int64_t count) {
+void reduce_in_tree(Reduce op, core::DType type, std::span<const std::byte* const> inputs,
+                    std::byte* output, std::int64_t count) {
   require_reducible(type);
   core::require(!inputs.empty(), "a reduction has at least one rank");
   if (type == core::DType::f32) return reduce_as<float>(op, inputs, output, count);

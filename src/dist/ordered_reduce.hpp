@@ -1,5 +1,5 @@
-// The arithmetic of a reduction: one array per rank, combined in rank order. Threads and MPI on one
-// host share it, so both give the same bits, whoever computes which part.
+// The arithmetic of a reduction: one array per rank, combined in the tree of ranks (rank_tree.hpp).
+// Threads and MPI share it, so both give the same bits, whoever computes which part.
 #pragma once
 
 #include <cstddef>
@@ -10,14 +10,14 @@
 
 namespace epi::dist {
 
-/// output[i] = inputs[0][i] op inputs[1][i] op ..., from left to right, in the element type (bf16
-/// in f32, rounded at the end); `count` elements. `output` may be one of the inputs. LogicError
-/// unless the type is reducible.
-void reduce_in_order(Reduce op, core::DType type, std::span<const std::byte* const> inputs,
-                     std::byte* output, std::int64_t count);
+/// output[i] = inputs[0][i] op inputs[1][i] op ..., in the tree of as many ranks, in the element
+/// type (bf16 in f32, rounded at the end); `count` elements. `output` may be one of the inputs.
+/// LogicError unless the type is reducible.
+void reduce_in_tree(Reduce op, core::DType type, std::span<const std::byte* const> inputs,
+                    std::byte* output, std::int64_t count);
 
 /// The same sums, each written to all the memories that it was taken from: memories[r][i] =
-/// memories[0][i] op memories[1][i] op ... for every r. The memories don't overlap.
+/// memories[0][i] op memories[1][i] op ..., in the tree, for every r. The memories don't overlap.
 void reduce_everywhere(Reduce op, core::DType type, std::span<std::byte* const> memories,
                        std::int64_t count);
 

@@ -167,7 +167,7 @@ void SharedReduce::combine_slots(Reduce op, std::size_t offset, const View& to) 
   for (int rank = 0; rank < ranks(); ++rank) {
     inputs_[static_cast<std::size_t>(rank)] = slot(rank) + offset;
   }
-  reduce_in_order(op, to.dtype(), inputs_, to.raw(), to.size());
+  reduce_in_tree(op, to.dtype(), inputs_, to.raw(), to.size());
 }
 
 }  // namespace epi::dist

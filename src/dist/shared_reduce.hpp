@@ -39,8 +39,8 @@ class SharedReduce {
   /// Ends a loan: views of that memory must not come any more.
   void take_back(std::uint64_t name) { loans_.erase(name); }
 
-  /// view = the views of all ranks combined in rank order, complete on return. LogicError on all
-  /// ranks unless they bring the same type, size and operation.
+  /// view = the views of all ranks combined in the tree of ranks, complete on return. LogicError on
+  /// all ranks unless they bring the same type, size and operation.
   void reduce(Reduce op, const View& view);
   /// part = this rank's share of the sum of `whole`, which has one part per rank.
   void reduce_scatter(const ConstView& whole, const View& part);

@@ -232,7 +232,8 @@ class ThreadRank final : public Communicator {
   // The others' failures end the waits themselves.
   std::string failure() const override { return ""; }
   std::string waiting() const override { return ""; }
-  bool sums_in_tree(core::Device) const override { return false; }
+  // Those of devices too: they are summed in host memory.
+  bool sums_in_tree(core::Device) const override { return true; }
   bool capturable() const override { return false; }
   std::string description() const override {
     return fmt::format("threads, {} rank{}", size(), size() == 1 ? "" : "s");
@@ -255,13 +256,13 @@ class ThreadRank final : public Communicator {
 
   static bool equal(const Post& a, const Post& b) { return a.count == b.count && a.type == b.type; }
 
-  /// to = elements [first, first + count) of all ranks' memory, combined in rank order.
+  /// to = elements [first, first + count) of all ranks' memory, combined in the tree of ranks.
   void reduce_part(Reduce op, std::int64_t first, std::int64_t count, const View& to) {
     const std::size_t offset = static_cast<std::size_t>(first) * core::size_of(to.dtype());
-    // Rank order, whoever comes first: sums have the same bits in every run.
+    // One tree, whoever comes first: sums have the same bits in every run.
     inputs_.clear();
     for (const Post& other : group_->posts) inputs_.push_back(other.read + offset);
-    reduce_in_order(op, to.dtype(), inputs_, to.raw(), count);
+    reduce_in_tree(op, to.dtype(), inputs_, to.raw(), count);
   }
 
   std::shared_ptr<Group> group_;

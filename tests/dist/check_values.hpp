@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "dist/communicator.hpp"
@@ -45,6 +46,20 @@ std::vector<T> values_of(std::int64_t count, int rank) {
   std::vector<T> values;
   for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<T>(value(i, rank)));
   return values;
+}
+
+/// The sum of the numbers of all ranks in the tree, written out once more: pairs of neighbours are
+/// added until one is left, and who has no neighbour goes on alone.
+template <class T>
+T tree_sum(std::vector<T> numbers) {
+  while (numbers.size() > 1) {
+    std::vector<T> pairs;
+    for (std::size_t i = 0; i < numbers.size(); i += 2) {
+      pairs.push_back(i + 1 < numbers.size() ? numbers[i] + numbers[i + 1] : numbers[i]);
+    }
+    numbers = std::move(pairs);
+  }
+  return numbers.at(0);
 }
 
 template <class T>

@@ -46,10 +46,11 @@ TEST(MpiWorld_oneHost, knowsItsNode) {
   EXPECT_NE(world->description().find("on 1 node"), std::string::npos) << world->description();
 }
 
-TEST(MpiWorld_sharedMemory, sumsInRankOrder) {
-  // In f32, 1e8 + 1 = 1e8: the order shows. Truth by hand for one to four ranks.
+TEST(MpiWorld_sharedMemory, sumsInTheTreeOfRanks) {
+  // In f32, 1e8 + 1 = 1e8: the tree shows. Truth by hand for one to four ranks; from left to right
+  // the last one would be 1.
   const std::vector<float> values = {1e8F, 1.0F, -1e8F, 1.0F};
-  const std::vector<float> truth = {1e8F, 1e8F, 0.0F, 1.0F};
+  const std::vector<float> truth = {1e8F, 1e8F, 0.0F, 0.0F};
   const std::unique_ptr<Communicator> world = runtime->world();
   ASSERT_LE(world->size(), 4);
   std::vector<float> mine(9, values[static_cast<std::size_t>(world->rank())]);
@@ -58,9 +59,9 @@ TEST(MpiWorld_sharedMemory, sumsInRankOrder) {
   for (const float sum : mine) EXPECT_EQ(sum, truth[static_cast<std::size_t>(world->size() - 1)]);
 }
 
-TEST(MpiWorld_sharedMemory, sumsReducibleMemoryInRankOrder) {
+TEST(MpiWorld_sharedMemory, sumsReducibleMemoryInTheTreeOfRanks) {
   const std::vector<float> values = {1e8F, 1.0F, -1e8F, 1.0F};  // as above
-  const std::vector<float> truth = {1e8F, 1e8F, 0.0F, 1.0F};
+  const std::vector<float> truth = {1e8F, 1e8F, 0.0F, 0.0F};
   const std::unique_ptr<Communicator> world = runtime->world();
   for (const std::int64_t count : {9, 9001}) {  // a small message, and in place
     const core::Tensor mine = world->reducible(core::DType::f32, count, core::kCpu);
