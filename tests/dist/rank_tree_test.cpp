@@ -19,7 +19,9 @@ namespace {
 std::string written_out(int first, int ranks) {
   if (ranks == 1) return std::to_string(first);
   const int split = tree_split(ranks);
-  return "(" + written_out(first, split) + "+" + written_out(first + split, ranks - split) + ")";
+  std::string text = written_out(first, split);
+  text.insert(0, 1, '(');
+  return text.append("+").append(written_out(first + split, ranks - split)).append(")");
 }
 
 TEST(RankTree_anyNumber, isSplitAtThePowerOfTwoBelow) {
