@@ -62,9 +62,10 @@ std::string steps_line(const train::RunConfig& config, std::int64_t samples_per_
 }
 
 std::string memory_line(const train::MemoryPlan& plan) {
-  const std::string host =
-      fmt::format("{:.1f} MiB per rank, of which {:.1f} MiB are shared on each node",
-                  mib(plan.total()), mib(plan.store + plan.peers));
+  const std::string host = fmt::format(
+      "{:.1f} MiB per rank, of which {:.1f} MiB are shared on each node and {:.1f} MiB "
+      "are rank 0's alone",
+      mib(plan.total()), mib(plan.store + plan.peers), mib(plan.snapshot));
   if (!plan.on_device) return "memory: " + host;
   return fmt::format("memory: {:.1f} MiB on each rank's GPU; of the host {}",
                      mib(plan.device_total()), host);
@@ -87,14 +88,14 @@ std::string parts_line(const train::MemoryPlan& plan, const model::Execution& ex
   if (plan.on_device) {
     return fmt::format(
         "memory by part, MiB: GPU: {}, weights as bf16 {:.1f}, corpus {:.1f}; host: program "
-        "{:.1f}, "
-        "store {:.1f}",
-        tensors, mib(t.weights), mib(plan.corpus), mib(plan.program), mib(plan.store));
+        "{:.1f}, store {:.1f}, snapshot for checkpoints {:.1f}",
+        tensors, mib(t.weights), mib(plan.corpus), mib(plan.program), mib(plan.store),
+        mib(plan.snapshot));
   }
   return fmt::format(
-      "memory by part, MiB: {}, program {:.1f}; shared: store {:.1f}, gradients of other ranks "
-      "{:.1f}",
-      tensors, mib(plan.program), mib(plan.store), mib(plan.peers));
+      "memory by part, MiB: {}, program {:.1f}; of rank 0: snapshot for checkpoints {:.1f}; "
+      "shared: store {:.1f}, gradients of other ranks {:.1f}",
+      tensors, mib(plan.program), mib(plan.snapshot), mib(plan.store), mib(plan.peers));
 }
 
 }  // namespace

@@ -275,6 +275,10 @@ fs::path write_checkpoint(const fs::path& checkpoints, const CheckpointNote& not
   const fs::path aside = checkpoints / (folder_name(note.progress.step) + ".tmp");
   std::error_code ignored;
   try {
+std::size_t HostBlocks::footprint(std::int64_t elements) {
+  return 3 * core::host_footprint(static_cast<std::size_t>(elements) * sizeof(float));
+}
+
     fs::create_directories(checkpoints);
     fs::remove_all(aside);
     fs::create_directory(aside);

@@ -54,6 +54,8 @@ class HostBlocks {
   [[nodiscard]] TrainingBlocks views() const { return {parameters_, moment1_, moment2_}; }
 
  private:
+  /// Bytes that blocks of so many elements take once they are written to.
+  [[nodiscard]] static std::size_t footprint(std::int64_t elements);
   core::Tensor parameters_, moment1_, moment2_;
 };
 

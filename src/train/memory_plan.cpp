@@ -32,6 +32,7 @@ MemoryPlan plan_memory(const StepSetup& setup, std::size_t store_bytes) {
   plan.program = resident > known ? resident - known : 0;
   const TrainingStep step(setup);
   plan.tensors = step.memory();
+  plan.snapshot = HostBlocks::footprint(step.table().block_size());
   const auto mates = static_cast<std::size_t>(setup.world.node_size());
   if (!plan.on_device)
     plan.peers = plan.tensors.parameters / mates * (mates - 1);  // one block is as long as another

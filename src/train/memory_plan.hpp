@@ -17,6 +17,8 @@ struct MemoryPlan {
   /// Pages of the gradients of other ranks on this host: each rank sums its part of all of them
   /// where they lie, and the system counts pages for every process that has used them.
   std::size_t peers = 0;
+  /// On rank 0's host alone: the copy of parameters and moments that checkpoints are written from.
+  std::size_t snapshot = 0;
   std::size_t program = 0;  ///< the program, its libraries and compiled products
   /// The corpus on a GPU. There tensors and scratch lie on the device as well, and the rest on the
   /// host.
@@ -28,9 +30,9 @@ struct MemoryPlan {
   [[nodiscard]] std::size_t device_total() const {
     return on_device ? tensors.total() + scratch + corpus : 0;
   }
-  /// Of the host: what the peak resident size of the process will be.
+  /// Of rank 0's host, the fullest one: what the peak resident size of the process will be.
   [[nodiscard]] std::size_t total() const {
-    return (on_device ? 0 : tensors.total() + scratch) + store + peers + program;
+    return (on_device ? 0 : tensors.total() + scratch) + store + peers + snapshot + program;
   }
 };
 

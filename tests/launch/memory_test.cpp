@@ -92,7 +92,8 @@ TEST_F(Memory, dryRun_namesEveryPartAndThePrecision) {
   ASSERT_EQ(plan.code, 0) << plan.all();
   for (const char* part :
        {"parameters", "gradients", "moments", "activations (fp32, layers recomputed)", "scratch",
-        "batches", "store", "program", "precision: fp32: as train.precision says"}) {
+        "batches", "store", "program", "snapshot for checkpoints",
+        "precision: fp32: as train.precision says"}) {
     EXPECT_NE(plan.out.find(part), std::string::npos) << part << "\n" << plan.out;
   }
 }
