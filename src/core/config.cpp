@@ -2,34 +2,19 @@
 // what was asked for is remembered, to refuse unknown keys and to print the resolved configuration.
 #include "core/config.hpp"
 
-#include <fmt/format.h>
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <map>
 #include <numeric>
 #include <optional>
 #include <set>
-#include <sstream>
 
-#include "core/error.hpp"
+#include "core/config_toml.hpp"
 #include "core/files.hpp"
 
 namespace epi::core {
 namespace {
 
 using Path = std::vector<std::string>;
-
-/// A value as TOML; numbers with the fewest digits that read back to them (0.15, not 0.1499...).
-std::string text_of(const toml::node& node) {
-  if (const auto number = node.value_exact<double>()) {
-    const std::string digits = fmt::format("{}", *number);
-    return digits.find_first_of(".en") == std::string::npos ? digits + ".0" : digits;
-  }
-  std::ostringstream text;
-  node.visit([&](const auto& value) { text << value; });
-  return text.str();
-}
 
 Path split(std::string_view key) {
   Path path;
@@ -213,12 +198,7 @@ Config Config::from_file(const std::filesystem::path& path) {
 
 Config Config::from_text(std::string_view text, std::string name) {
   auto state = std::make_unique<State>();
-  try {
-    state->values = toml::parse(text);
-  } catch (const toml::parse_error& error) {
-    throw ConfigError(
-        fmt::format("{}:{}: {}", name, error.source().begin.line, error.description()));
-  }
+  state->values = parse_toml(text, name);
   state->name = std::move(name);
   return Config(std::move(state));
 }
@@ -298,6 +278,11 @@ std::string Config::where(std::string_view key) const {
   return state_->where(key);
 }
 
+std::optional<std::string> Config::text(std::string_view key) const {
+  const toml::node* node = find(state_->values, key);
+  return node == nullptr ? std::nullopt : std::optional(toml_text(*node));
+}
+
 void Config::refuse_unread() const {
   std::vector<std::string> keys;
   state_->list_unread(state_->values, "", keys);
@@ -317,8 +302,8 @@ std::string Config::resolved() const {
   for (const auto& [key, holder] : state_->read) {
     const std::size_t dot = key.rfind('.');
     const bool plain = dot == std::string::npos;
-    sections[plain ? "" : key.substr(0, dot)] +=
-        fmt::format("{} = {}\n", plain ? key : key.substr(dot + 1), text_of(*holder.get("value")));
+    sections[plain ? "" : key.substr(0, dot)] += fmt::format(
+        "{} = {}\n", plain ? key : key.substr(dot + 1), toml_text(*holder.get("value")));
   }
   std::string text;
   for (const auto& [section, lines] : sections) {

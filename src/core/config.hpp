@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,10 @@ class Config {
 
   /// "FILE:LINE" of a key for messages of later checks; "default" or "--set" when it is from there.
   [[nodiscard]] std::string where(std::string_view key) const;
+
+  /// The value at "section.key" as TOML, of whatever type; nothing when the key is absent. The key
+  /// doesn't count as read.
+  [[nodiscard]] std::optional<std::string> text(std::string_view key) const;
 
   /// ConfigError naming each key (and its line) that nobody has read, with the nearest known key.
   void refuse_unread() const;
