@@ -1,4 +1,5 @@
-// The two passes of the optimizer over the flat parameter block: the norm, and AdamW with clipping.
+// The passes of the optimizer over the flat parameter block: the norm, then AdamW or LAMB with
+// clipping.
 // Bound by memory alone: at base size the four f32 blocks are 1.4 GB, far beyond any cache.
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -45,14 +46,16 @@ int bench_optimizer(const OptimizerOptions& options) {
   const DeviceState state({.learning_rate = 1e-4F, .max_gradient_norm = 1.0F}, machine.stream());
   const kernels::SumSquaresArgs norm{gradients, state.sum_squares()};
   report.add(machine.time("gradient norm", norm, &Ops::sum_squares), machine.roofs());
-  const kernels::UpdateArgs update{.slices = slices,
-                                   .parameters = parameters,
-                                   .gradients = gradients,
-                                   .moment1 = moment1,
-                                   .moment2 = moment2,
-                                   .weights = weights,
-                                   .state = state.get()};
+  kernels::UpdateArgs update{.slices = slices,
+                             .parameters = parameters,
+                             .gradients = gradients,
+                             .moment1 = moment1,
+                             .moment2 = moment2,
+                             .weights = weights,
+                             .state = state.get()};
   report.add(machine.time("clip and AdamW", update, &Ops::update), machine.roofs());
+  update.optimizer = kernels::Optimizer::lamb;
+  report.add(machine.time("clip and LAMB", update, &Ops::update), machine.roofs());
   report.print(machine.roofs(), options.machine.json);
   return kDone;
 }
@@ -60,7 +63,7 @@ int bench_optimizer(const OptimizerOptions& options) {
 }  // namespace
 
 void add_bench_optimizer(CLI::App& verb, Verb& chosen) {
-  CLI::App* optimizer = verb.add_subcommand("optimizer", "Time the gradient norm and AdamW");
+  CLI::App* optimizer = verb.add_subcommand("optimizer", "Time the gradient norm, AdamW and LAMB");
   auto options = std::make_shared<OptimizerOptions>();
   optimizer->add_option("--model", options->model, "tiny, small, base or large")
       ->capture_default_str();

@@ -201,6 +201,12 @@ OpCost cost(const BeginStepArgs& a) {
 }
 
 OpCost cost(const UpdateArgs& a) {
+  if (a.optimizer == Optimizer::lamb) {  // the second pass reads parameters and moments again
+    return moves("update", a.weights ? "42 P" : "40 P", a.parameters,
+                 bytes_of(a.parameters, a.gradients, a.moment1, a.moment2) +
+                     bytes_of(a.parameters, a.moment1, a.moment2),
+                 bytes_of(a.parameters, a.moment1, a.moment2, a.weights), Traffic::in_place);
+  }
   return moves("update", a.weights ? "30 P" : "28 P", a.parameters,
                bytes_of(a.parameters, a.gradients, a.moment1, a.moment2),
                bytes_of(a.parameters, a.moment1, a.moment2, a.weights), Traffic::in_place);

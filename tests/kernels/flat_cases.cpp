@@ -66,7 +66,8 @@ const std::vector<ParameterSlice>& slices_of(std::int64_t size) {
   return slices;
 }
 
-UpdateArgs update_args(Operands& o, std::int64_t size, float max_norm, bool rounded_copy) {
+UpdateArgs update_args(Operands& o, Optimizer optimizer, std::int64_t size, float max_norm,
+                       bool rounded_copy) {
   o.state.learning_rate = 0.01F;
   o.state.bias_correction1 = 0.271F;
   o.state.bias_correction2 = 0.0588F;
@@ -75,7 +76,8 @@ UpdateArgs update_args(Operands& o, std::int64_t size, float max_norm, bool roun
   o.state.skipped = 1;
   // A parameter may be the other side of half way in float.
   o.allow("weights", {.relative = kHalfPlace});
-  return {.slices = slices_of(size),
+  return {.optimizer = optimizer,
+          .slices = slices_of(size),
           .parameters = o.inout("parameters", {size}),
           .gradients = o.in("gradients", {size}),
           .moment1 = o.inout("moment1", {size}),
@@ -179,6 +181,10 @@ void check_combine() {
       const View b = o.inout("b and out", {size});
       return CombineArgs{o.in("a", {size}), b, b};
     });
+    check_op(core::DType::f32, &Ops::combine, reference::combine, [&](Operands& o) {
+      const View a = o.totals("a and out, f64", size);
+      return CombineArgs{a, o.totals("b, f64", size), a};
+    });
   }
 }
 
@@ -249,11 +255,15 @@ void check_begin_step() {
 }
 
 void check_update() {
-  for (const std::int64_t size : kSizes) {
-    for (const float max_norm : {0.0F, 1.0F, 10.0F}) {
-      SCOPED_TRACE(fmt::format("{} parameters, norm 2.5 of at most {}", size, max_norm));
-      check_op(core::DType::f32, &Ops::update, reference::update,
-               [&](Operands& o) { return update_args(o, size, max_norm, max_norm == 1.0F); });
+  for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::lamb}) {
+    for (const std::int64_t size : kSizes) {
+      for (const float max_norm : {0.0F, 1.0F, 10.0F}) {
+        SCOPED_TRACE(fmt::format("optimizer {}, {} parameters, norm 2.5 of at most {}",
+                                 static_cast<int>(optimizer), size, max_norm));
+        check_op(core::DType::f32, &Ops::update, reference::update, [&](Operands& o) {
+          return update_args(o, optimizer, size, max_norm, max_norm == 1.0F);
+        });
+      }
     }
   }
 }

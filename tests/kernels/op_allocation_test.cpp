@@ -194,13 +194,16 @@ class Calls {
     add("combine", &Ops::combine, CombineArgs{a, b, b});
     add("convert", &Ops::convert, ConvertArgs{a, half});
     add("sum_squares", &Ops::sum_squares, SumSquaresArgs{a, sum});
-    add("update", &Ops::update,
-        UpdateArgs{.slices = slices_,
-                   .parameters = b,
-                   .gradients = a,
-                   .moment1 = real({size}),
-                   .moment2 = real({size}),
-                   .state = &state_});
+    for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::lamb}) {
+      add("update", &Ops::update,
+          UpdateArgs{.optimizer = optimizer,
+                     .slices = slices_,
+                     .parameters = b,
+                     .gradients = a,
+                     .moment1 = real({size}),
+                     .moment2 = real({size}),
+                     .state = &state_});
+    }
   }
 
   DType type_;

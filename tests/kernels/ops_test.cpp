@@ -212,25 +212,53 @@ TEST(SumSquares, non_finite_element_makes_the_sum_non_finite) {
 
 TEST(Update, non_finite_gradient_norm_leaves_everything_and_says_so) {
   Stream stream(core::kCpu);
-  for (const double bad :
-       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
-    std::vector<float> p{1, 2}, g{kNan, 1}, m{3, 4}, v{5, 6};
-    const std::vector<ParameterSlice> slices{{.offset = 0, .size = 2, .decay = true}};
-    StepState state;
-    state.learning_rate = 0.1F;
-    state.gradient_sum_squares = bad;
-    const UpdateArgs args{.slices = slices,
-                          .parameters = View(p.data(), {2}),
-                          .gradients = ConstView(g.data(), {2}),
-                          .moment1 = View(m.data(), {2}),
-                          .moment2 = View(v.data(), {2}),
-                          .state = &state};
-    tested_ops().update(args, stream);
-    EXPECT_EQ(state.skipped, 1);
-    EXPECT_EQ(p, std::vector<float>({1, 2}));
-    EXPECT_EQ(m, std::vector<float>({3, 4}));
-    EXPECT_EQ(v, std::vector<float>({5, 6}));
+  for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::lamb}) {
+    for (const double bad :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      std::vector<float> p{1, 2}, g{kNan, 1}, m{3, 4}, v{5, 6};
+      const std::vector<ParameterSlice> slices{{.offset = 0, .size = 2, .decay = true}};
+      StepState state;
+      state.learning_rate = 0.1F;
+      state.gradient_sum_squares = bad;
+      const UpdateArgs args{.optimizer = optimizer,
+                            .slices = slices,
+                            .parameters = View(p.data(), {2}),
+                            .gradients = ConstView(g.data(), {2}),
+                            .moment1 = View(m.data(), {2}),
+                            .moment2 = View(v.data(), {2}),
+                            .state = &state};
+      tested_ops().update(args, stream);
+      EXPECT_EQ(state.skipped, 1);
+      EXPECT_EQ(p, std::vector<float>({1, 2}));
+      EXPECT_EQ(m, std::vector<float>({3, 4}));
+      EXPECT_EQ(v, std::vector<float>({5, 6}));
+    }
   }
+}
+
+TEST(Update, lamb_moves_tensors_of_zeros_and_leaves_those_that_have_nowhere_to_go) {
+  // A norm of 0 would make the ratio 0 / |u| or |p| / 0: the tensor would never leave 0, or be NaN.
+  Stream stream(core::kCpu);
+  std::vector<float> p{0, 0, 3, 4}, g{1, -1, 0, 0}, m(4), v(4);
+  const std::vector<ParameterSlice> slices{{.offset = 0, .size = 2, .decay = true},
+                                           {.offset = 2, .size = 2, .decay = true}};
+  StepState state;
+  state.learning_rate = 0.125F;
+  state.bias_correction1 = 0.1F;
+  state.bias_correction2 = 0.02F;
+  tested_ops().update({.optimizer = Optimizer::lamb,
+                       .slices = slices,
+                       .parameters = View(p.data(), {4}),
+                       .gradients = ConstView(g.data(), {4}),
+                       .moment1 = View(m.data(), {4}),
+                       .moment2 = View(v.data(), {4}),
+                       .weight_decay = 0.0F,
+                       .state = &state},
+                      stream);
+  EXPECT_NEAR(p[0], -0.125F, 1e-6F);
+  EXPECT_NEAR(p[1], 0.125F, 1e-6F);
+  EXPECT_EQ(p[2], 3.0F);
+  EXPECT_EQ(p[3], 4.0F);
 }
 
 TEST(Update, rounds_a_copy_of_the_parameters_and_counts_the_step) {

@@ -63,6 +63,17 @@ TEST(OpCost_update, moves28BytesAParameter) {
   EXPECT_EQ(c.traffic, Traffic::in_place);
 }
 
+TEST(OpCost_update, lambReadsParametersAndMomentsTwice) {
+  const Tensor p(DType::f32, {1000}), w(DType::bf16, {1000});
+  const OpCost c = cost(UpdateArgs{.optimizer = Optimizer::lamb,
+                                   .parameters = p,
+                                   .gradients = p,
+                                   .moment1 = p,
+                                   .moment2 = p,
+                                   .weights = w});
+  EXPECT_EQ(c.bytes(), 42'000.0);
+}
+
 TEST(Profile_watching, addsCallsOfOneShapeAndKeepsOthersApart) {
   const auto ops = make_cpu_ops(1);
   core::Stream stream(core::kCpu);

@@ -313,6 +313,36 @@ TEST(ReferenceUpdate, first_step_moves_by_the_learning_rate) {
   EXPECT_DOUBLE_EQ(v[1], 8.0);
 }
 
+TEST(ReferenceUpdate, lamb_moves_a_tensor_by_its_own_norm) {
+  // By hand, in the first step without decay: u = sign(g), |p| = 5, |u| = sqrt(2). The slice that
+  // does not decay moves as with AdamW, and so does the one that is all 0.
+  Truth o;
+  o.state.learning_rate = 0.5F;
+  o.state.bias_correction1 = 1.0F - 0.75F;
+  o.state.bias_correction2 = 1.0F - 0.5F;
+  o.state.gradient_sum_squares = 1.0;
+  std::vector<double> p{3.0, -4.0, 7.0, 0.0}, g{0.25, 8.0, 2.0, -1.0}, m(4), v(4);
+  const std::vector<ParameterSlice> slices{{.offset = 0, .size = 2, .decay = true},
+                                           {.offset = 2, .size = 1, .decay = false},
+                                           {.offset = 3, .size = 1, .decay = true}};
+  reference::update({.optimizer = Optimizer::lamb,
+                     .slices = slices,
+                     .parameters = View(p.data(), {4}),
+                     .gradients = ConstView(g.data(), {4}),
+                     .moment1 = View(m.data(), {4}),
+                     .moment2 = View(v.data(), {4}),
+                     .beta1 = 0.75F,
+                     .beta2 = 0.5F,
+                     .epsilon = 0.0F,
+                     .weight_decay = 0.0F,
+                     .state = &o.state});
+  const double ratio = 5.0 / std::sqrt(2.0);
+  EXPECT_DOUBLE_EQ(p[0], 3.0 - 0.5 * ratio);
+  EXPECT_DOUBLE_EQ(p[1], -4.0 - 0.5 * ratio);
+  EXPECT_DOUBLE_EQ(p[2], 6.5);
+  EXPECT_DOUBLE_EQ(p[3], 0.5);
+}
+
 TEST(ReferenceDropout, documented_counter_decides) {
   StepState state;
   state.seed = 0xfeedface12345678ULL;

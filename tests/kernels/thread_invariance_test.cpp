@@ -3,6 +3,7 @@
 // Activations are f32, and bf16 where the back end takes it (ops_test says so if not).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -288,6 +289,30 @@ TEST(Activations, AnyThreads_valueAndGradient_sameBits) {
       b.ops().activate({activation, x, b.active_output({100003})}, b.stream());
       b.ops().activate_grad({activation, x, b.active({100003}), b.active_output({100003})},
                             b.stream());
+    });
+  }
+}
+
+TEST(Update, AnyThreads_tensorsAcrossPieces_sameBits) {
+  const std::int64_t size = 200'003;
+  const std::vector<ParameterSlice> slices{{.offset = 0, .size = 150'001, .decay = true},
+                                           {.offset = 150'001, .size = 77, .decay = false},
+                                           {.offset = 150'080, .size = 49'923, .decay = true}};
+  for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::lamb}) {
+    expect_same_bits([&](Bench& b) {
+      StepState state;
+      state.learning_rate = 0.01F;
+      state.gradient_sum_squares = 4.0;
+      const Tensor& moment2 = b.output({size});
+      std::fill_n(moment2.as<float>(), size, 0.25F);
+      b.ops().update({.optimizer = optimizer,
+                      .slices = slices,
+                      .parameters = b.in_out({size}),
+                      .gradients = b.input({size}),
+                      .moment1 = b.in_out({size}),
+                      .moment2 = moment2,
+                      .state = &state},
+                     b.stream());
     });
   }
 }

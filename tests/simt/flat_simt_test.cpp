@@ -184,7 +184,7 @@ TEST(SumSquaresKernel, array_that_begins_anywhere_has_the_same_bits) {
 // --- update
 
 /// Parameters and moments after two steps from fixed numbers; the arrays begin at element `first`.
-std::vector<float> updated(std::size_t first, std::uint64_t seed) {
+std::vector<float> updated(Optimizer optimizer, std::size_t first, std::uint64_t seed) {
   constexpr std::int64_t kCount = 9001;
   const std::vector<ParameterSlice> slices{{.offset = 0, .size = 4099, .decay = true},
                                            {.offset = 4100, .size = 3, .decay = false},
@@ -205,7 +205,8 @@ std::vector<float> updated(std::size_t first, std::uint64_t seed) {
   core::Stream stream(kGpu);
   simt::twin::set_seed(seed);
   for (int step = 0; step < 2; ++step) {
-    cuda_ops().update({.slices = slices,
+    cuda_ops().update({.optimizer = optimizer,
+                       .slices = slices,
                        .parameters = p.view({kCount}),
                        .gradients = g.view({kCount}),
                        .moment1 = m.view({kCount}),
@@ -224,15 +225,21 @@ std::vector<float> updated(std::size_t first, std::uint64_t seed) {
 }
 
 TEST(UpdateKernel, arrays_that_begin_anywhere_and_any_order_of_threads_give_the_same_bits) {
-  const std::vector<float> expected = updated(0, 0);
-  for (std::size_t first = 0; first < 5; ++first) EXPECT_EQ(updated(first, first + 1), expected);
+  for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::lamb}) {
+    const std::vector<float> expected = updated(optimizer, 0, 0);
+    for (std::size_t first = 0; first < 5; ++first) {
+      EXPECT_EQ(updated(optimizer, first, first + 1), expected);
+    }
+  }
 }
 
 TEST(UpdateKernel, elements_between_slices_stay) {
   const std::vector<float> before = values(9001, -1.0F, 1.0F, 3);
-  const std::vector<float> after = updated(0, 0);
-  for (const std::size_t i : {4099U, 4103U, 4107U, 4111U}) EXPECT_EQ(after[i], before[i]) << i;
-  for (const std::size_t i : {4098U, 4100U, 4102U, 4112U, 9000U}) EXPECT_NE(after[i], before[i]);
+  for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::lamb}) {
+    const std::vector<float> after = updated(optimizer, 0, 0);
+    for (const std::size_t i : {4099U, 4103U, 4107U, 4111U}) EXPECT_EQ(after[i], before[i]) << i;
+    for (const std::size_t i : {4098U, 4100U, 4102U, 4112U, 9000U}) EXPECT_NE(after[i], before[i]);
+  }
 }
 
 }  // namespace

@@ -91,6 +91,52 @@ void adam(const AdamStretch& job) {
   }
 }
 
+/// The first half of `adam`: moments, and u in place of p - lr u.
+void follow(const AdamStretch& a, std::int64_t first, std::int64_t count,
+            float* __restrict__ directions) {
+  const float* __restrict__ p = a.parameters + first;
+  const float* __restrict__ g = a.gradients + first;
+  float* __restrict__ m = a.moment1 + first;
+  float* __restrict__ v = a.moment2 + first;
+  const float rest1 = 1.0F - a.beta1;
+  const float rest2 = 1.0F - a.beta2;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float gradient = g[i] * a.clip;
+    const float m1 = a.beta1 * m[i] + rest1 * gradient;
+    const float m2 = a.beta2 * v[i] + rest2 * gradient * gradient;
+    const float scale = __builtin_sqrtf(m2 * a.inverse_correction2) + a.epsilon;
+    directions[i] = m1 * a.inverse_correction1 / scale + a.decay * p[i];
+    m[i] = m1;
+    v[i] = m2;
+  }
+}
+
+/// Directions of a short piece stay in the nearest cache until their squares are added.
+LambNorms lamb_moments(const AdamStretch& job) {
+  constexpr std::int64_t kPiece = 1024;
+  alignas(64) float directions[kPiece];
+  const AdamStretch a = job;
+  LambNorms norms{};
+  for (std::int64_t first = 0; first < a.count; first += kPiece) {
+    const std::int64_t count = a.count - first < kPiece ? a.count - first : kPiece;
+    follow(a, first, count, directions);
+    norms.parameters += sum_squares(a.parameters + first, count);
+    norms.directions += sum_squares(directions, count);
+  }
+  return norms;
+}
+
+void lamb_parameters(const AdamStretch& job) {
+  float* __restrict__ p = job.parameters;
+  const float* __restrict__ m = job.moment1;
+  const float* __restrict__ v = job.moment2;
+  const AdamStretch a = job;
+  for (std::int64_t i = 0; i < a.count; ++i) {
+    const float scale = __builtin_sqrtf(v[i] * a.inverse_correction2) + a.epsilon;
+    p[i] -= a.learning_rate * (m[i] * a.inverse_correction1 / scale + a.decay * p[i]);
+  }
+}
+
 template <class T>
 constexpr ActivationLoops<T> activation_loops{apply<Gelu, T>,          apply<GeluTanh, T>,
                                               apply<Tanh, T>,          apply_grad<Gelu, T>,
@@ -104,6 +150,8 @@ extern const ElementwiseLoops elementwise_loops{activation_loops<float>,
                                                 to_bf16,
                                                 from_bf16,
                                                 sum_squares,
-                                                adam};
+                                                adam,
+                                                lamb_moments,
+                                                lamb_parameters};
 
 }  // namespace epi::kernels::cpu::EPI_ISA_NAMESPACE

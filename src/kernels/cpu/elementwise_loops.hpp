@@ -1,5 +1,5 @@
-// Loops over flat arrays: activations, sums, conversions, norms and AdamW. See isa.hpp for the
-// scheme. All are bound by memory but the erf GELU.
+// Loops over flat arrays: activations, sums, conversions, norms, AdamW and LAMB. See isa.hpp for
+// the scheme. All are bound by memory but the erf GELU.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace epi::kernels::cpu {
 
-/// What AdamW needs for one stretch of one tensor.
+/// What AdamW and LAMB need for one stretch of one tensor.
 struct AdamStretch {
   float* parameters;
   const float* gradients;
@@ -23,6 +23,13 @@ struct AdamStretch {
   float learning_rate;
   float epsilon;
   float decay;
+};
+
+/// Sums of squares over a stretch of a tensor, of its parameters and of the directions u in which
+/// they are to go (UpdateArgs).
+struct LambNorms {
+  double parameters;
+  double directions;
 };
 
 /// Activations and their gradients on elements of T: float or Bf16.
@@ -46,6 +53,10 @@ struct ElementwiseLoops {
   void (*from_bf16)(const std::uint16_t* in, float* out, std::int64_t count);
   double (*sum_squares)(const float* in, std::int64_t count);
   void (*adam)(const AdamStretch& job);
+  /// New moments, and the norms with them; parameters are left.
+  LambNorms (*lamb_moments)(const AdamStretch& job);
+  /// p -= learning_rate * u of the new moments: the trust ratio is in the learning rate.
+  void (*lamb_parameters)(const AdamStretch& job);
 };
 
 namespace base {

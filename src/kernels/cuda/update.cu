@@ -2,107 +2,27 @@
 // rounded copy, by 16 bytes at a time. Blocks have fixed pieces of the block of parameters, not
 // tensors, and find in the table of slices which of them decay and which elements are padding.
 // Every block decides from the sum of squares alone whether the step is skipped; the first one
-// notes it.
-#include <bit>
-
-#include "kernels/cuda/cuda_kernels.hpp"
+// notes it. LAMB, which needs norms first, is in lamb.cu.
+#include "kernels/cuda/update_step.cuh"
 #include "kernels/cuda/uploads.hpp"
-#include "simt/simt.cuh"
 
 namespace epi::kernels::cuda {
 namespace {
 
 using simt::Words;
 
-constexpr int kThreads = 256;
-constexpr int kPerWords = 4;
-constexpr int kRounds = 4;
-constexpr std::int64_t kElementsOfRound = kThreads * kPerWords;
-constexpr std::int64_t kElementsOfBlock = kElementsOfRound * kRounds;
-
-struct UpdateParams {
-  const ParameterSlice* slices;  // ascending
-  std::int64_t num_slices;
-  float* parameters;
-  const float* gradients;
-  float* moment1;
-  float* moment2;
-  core::BFloat16* weights;  // or null
-  std::int64_t* updates;    // or null
-  std::int64_t count;
-  float beta1;
-  float beta2;
-  float epsilon;
-  float weight_decay;
-  StepState* state;
-};
-
-/// What all elements share.
-struct Step {
-  float clip;
-  float beta1, rest1;
-  float beta2, rest2;
-  float inverse_correction1, inverse_correction2;
-  float learning_rate;
-  float epsilon;
-};
-
 /// One parameter and its moments.
 struct Parameter {
   float p, m, v;
 };
 
-__device__ Parameter updated(const Step& step, Parameter was, float gradient_before, float decay) {
-  const float gradient = gradient_before * step.clip;
-  const float m = step.beta1 * was.m + step.rest1 * gradient;
-  const float v = step.beta2 * was.v + step.rest2 * gradient * gradient;
-  const float scale = sqrtf(v * step.inverse_correction2) + step.epsilon;
-  const float change = m * step.inverse_correction1 / scale + decay * was.p;
-  return {was.p - step.learning_rate * change, m, v};
-}
-
-/// In double, as the sum of squares comes; only the factor is rounded.
-__device__ float clip_of(const StepState& state) {
-  if (state.max_gradient_norm <= 0.0F) return 1.0F;
-  constexpr double kTiny = 1e-6;  // as torch.nn.utils.clip_grad_norm_
-  const double factor =
-      double{state.max_gradient_norm} / (sqrt(state.gradient_sum_squares) + kTiny);
-  return factor < 1.0 ? static_cast<float>(factor) : 1.0F;
-}
-
-__device__ Step step_of(const UpdateParams& p, float clip) {
-  return {clip,
-          p.beta1,
-          1.0F - p.beta1,
-          p.beta2,
-          1.0F - p.beta2,
-          1.0F / p.state->bias_correction1,
-          1.0F / p.state->bias_correction2,
-          p.state->learning_rate,
-          p.epsilon};
-}
-
-__device__ std::int64_t end_of(const ParameterSlice& slice) {
-  return slice.offset + slice.size;
-}
-
-/// The first slice that ends after element `place`; num_slices if none does.
-__device__ std::int64_t slice_at(const UpdateParams& p, std::int64_t place) {
-  std::int64_t low = 0;
-  std::int64_t high = p.num_slices;
-  while (low < high) {
-    const std::int64_t middle = (low + high) / 2;
-    if (end_of(p.slices[middle]) <= place) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
+__device__ Parameter updated(const UpdateStep& step, Parameter was, float gradient, float decay) {
+  const Moments now = followed(step, {was.m, was.v}, gradient);
+  return {was.p - step.learning_rate * direction(step, now, was.p, decay), now.m, now.v};
 }
 
 /// Where slices meet, in holes and at the end: element by element. `slice` as for slice_at(i).
-__device__ void update_some(const UpdateParams& p, const Step& step, std::int64_t i,
+__device__ void update_some(const UpdateParams& p, const UpdateStep& step, std::int64_t i,
                             std::int64_t slice) {
   for (const std::int64_t end = i + kPerWords; i < end && i < p.count; ++i) {
     while (slice < p.num_slices && end_of(p.slices[slice]) <= i) ++slice;
@@ -118,7 +38,8 @@ __device__ void update_some(const UpdateParams& p, const Step& step, std::int64_
 }
 
 /// Elements i..i+3 of one slice, aligned.
-__device__ void update_four(const UpdateParams& p, const Step& step, std::int64_t i, float decay) {
+__device__ void update_four(const UpdateParams& p, const UpdateStep& step, std::int64_t i,
+                            float decay) {
   Words parameters = simt::load_words_once(p.parameters + i);
   const Words gradients = simt::load_words_once(p.gradients + i);
   Words moment1 = simt::load_words_once(p.moment1 + i);
@@ -144,27 +65,16 @@ __device__ void update_four(const UpdateParams& p, const Step& step, std::int64_
   *reinterpret_cast<std::uint64_t*>(p.weights + i) = low | high << 32U;
 }
 
-__device__ bool is_finite(double value) {
-  return fabs(value) < INFINITY;
-}
-
 template <bool kAligned>
-__global__ void __launch_bounds__(kThreads) update_kernel(UpdateParams p) {
-  const bool applied = is_finite(p.state->gradient_sum_squares);
-  if (simt::block_x() == 0 && simt::thread() == 0) {
-    p.state->skipped = applied ? 0 : 1;
-    if (applied && p.updates != nullptr) ++*p.updates;
-  }
+__global__ void __launch_bounds__(kUpdateThreads) update_kernel(UpdateParams p) {
+  const bool applied = is_applied(p);
+  note_step(p, applied);
   if (!applied) return;
-  // Roots and quotients in double are slow on many GPUs: one thread has them.
-  auto* clip = reinterpret_cast<float*>(simt::shared());
-  if (simt::thread() == 0) *clip = clip_of(*p.state);
-  simt::sync_block();
-  const Step step = step_of(p, *clip);
-  const std::int64_t begin = simt::block_x() * kElementsOfBlock;
+  const UpdateStep step = step_of_block(p);
+  const std::int64_t begin = simt::block_x() * kUpdatesOfBlock;
   std::int64_t slice = slice_at(p, begin);
-  for (int round = 0; round < kRounds; ++round) {
-    const std::int64_t i = begin + round * kElementsOfRound + simt::thread() * kPerWords;
+  for (int round = 0; round < kUpdateRounds; ++round) {
+    const std::int64_t i = begin + round * kUpdatesOfRound + simt::thread() * kPerWords;
     while (slice < p.num_slices && end_of(p.slices[slice]) <= i) ++slice;
     if (i >= p.count || slice == p.num_slices) return;
     const ParameterSlice here = p.slices[slice];
@@ -200,9 +110,10 @@ void update(const UpdateArgs& args, const Context& context) {
                             args.epsilon,
                             args.weight_decay,
                             args.state};
+  if (args.optimizer == Optimizer::lamb) return update_by_lamb(params, aligned(params), context);
   simt::launch(aligned(params) ? update_kernel<true> : update_kernel<false>,
-               {.grid_x = blocks_for(params.count, kElementsOfBlock),
-                .threads = kThreads,
+               {.grid_x = blocks_for(params.count, kUpdatesOfBlock),
+                .threads = kUpdateThreads,
                 .shared_bytes = sizeof(float)},
                context.stream, params);
 }
