@@ -19,7 +19,7 @@ void Profile::add(const OpCost& cost, core::Mark begin, core::Mark end) {
 }
 
 void Profile::settle() {
-  for (const Queued& call : queued_) {
+  for (const Call& call : queued_) {
     call.end.synchronize();
     add(call.cost, call.end.seconds_since(call.begin));
   }

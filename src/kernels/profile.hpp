@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/device.hpp"
@@ -22,6 +23,12 @@ class Profile {
     double seconds = 0.0;  ///< of all calls, with the checks of their operands
   };
 
+  /// One call that is not settled.
+  struct Call {
+    OpCost cost;
+    core::Mark begin, end;
+  };
+
   /// Room for the ops of a model on few shapes; more of them allocate.
   Profile() { entries_.reserve(kExpectedEntries); }
 
@@ -31,6 +38,9 @@ class Profile {
   void add(const OpCost& cost, core::Mark begin, core::Mark end);
   /// Waits for all marks and adds their times. DeviceError for what earlier work met.
   void settle();
+  /// The calls since the last settle, in order, for who asks when each was rather than how long all
+  /// took; they are forgotten here, and need not be done.
+  [[nodiscard]] std::vector<Call> take_calls() { return std::exchange(queued_, {}); }
   /// In the order in which they first came; without calls that are not settled.
   [[nodiscard]] std::span<const Entry> entries() const { return entries_; }
   /// Of all entries: what is left of a step is spent outside of ops.
@@ -38,12 +48,8 @@ class Profile {
 
  private:
   static constexpr std::size_t kExpectedEntries = 64;
-  struct Queued {
-    OpCost cost;
-    core::Mark begin, end;
-  };
   std::vector<Entry> entries_;
-  std::vector<Queued> queued_;
+  std::vector<Call> queued_;
 };
 
 }  // namespace epi::kernels
