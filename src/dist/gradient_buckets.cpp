@@ -102,8 +102,14 @@ void GradientBuckets::start(std::size_t bucket, const Event& ready) {
   if (converts) wire_.convert(gradients, travels, before_);
   marks.waited = false;
   marks.begin.set(before_);
+  core::Mark begin(gradients.device()), end(gradients.device());
+  if (watcher_) begin.set(before_);
   wire_.sum(travels, Event::record(before_)).wait(after_);
   marks.end.set(after_);
+  if (watcher_) {
+    end.set(after_);
+    watcher_(bucket, static_cast<std::int64_t>(travels.bytes()), std::move(begin), std::move(end));
+  }
   if (converts) wire_.convert(travels, gradients, after_);
 }
 

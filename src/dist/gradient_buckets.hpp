@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "core/buffer.hpp"
@@ -49,6 +50,10 @@ class GradientBuckets {
   /// ranks: here train merges the blocks of its micro-batches into the flat one.
   using BeforeStart = std::function<void(std::int64_t, std::int64_t)>;
   using Wire = GradientWire;
+  /// Called as a bucket is started, with marks around its way over the ranks, which need not be
+  /// reached yet.
+  using Watcher =
+      std::function<void(std::size_t bucket, std::int64_t bytes, core::Mark begin, core::Mark end)>;
 
   /// `gradients` is f32 [n] and stays where it is. Buckets hold `bucket_bytes` of it; the one at
   /// offset 0, which nothing is left to hide behind, an eighth of that. In bf16 the ranks' values
@@ -68,6 +73,8 @@ class GradientBuckets {
   [[nodiscard]] ExchangeStatistics statistics() const;
   /// join, then statistics: for callers that wait anyway.
   ExchangeStatistics finish(Stream& stream);
+  /// From now on `watcher` hears of every bucket that is not recorded; empty: nobody, as at first.
+  void watch(Watcher watcher) { watcher_ = std::move(watcher); }
 
   /// Whether done_from and join may be recorded into a graph.
   [[nodiscard]] bool recordable() const { return world_.size() == 1 || world_.capturable(); }
@@ -94,6 +101,7 @@ class GradientBuckets {
   View gradients_;
   BeforeStart before_start_;
   Wire wire_;
+  Watcher watcher_;
   std::vector<std::int64_t> begins_;  ///< first elements of the buckets, falling, the last one 0
   std::size_t started_ = 0;           ///< buckets of this step
   Stream before_, after_;             ///< of what leads to the exchanges, and of what follows them
