@@ -269,29 +269,29 @@ HostBlocks::HostBlocks(std::int64_t elements)
       moment1_(core::DType::f32, {elements}),
       moment2_(core::DType::f32, {elements}) {}
 
+std::size_t HostBlocks::footprint(std::int64_t elements) {
+  return 3 * core::host_footprint(static_cast<std::size_t>(elements) * sizeof(float));
+}
+
 fs::path write_checkpoint(const fs::path& checkpoints, const CheckpointNote& note,
                           const model::ParameterTable& table, const TrainingBlocks& blocks) {
   const fs::path final_path = checkpoints / folder_name(note.progress.step);
   const fs::path aside = checkpoints / (folder_name(note.progress.step) + ".tmp");
   std::error_code ignored;
   try {
-std::size_t HostBlocks::footprint(std::int64_t elements) {
-  return 3 * core::host_footprint(static_cast<std::size_t>(elements) * sizeof(float));
-}
-
     fs::create_directories(checkpoints);
     fs::remove_all(aside);
     fs::create_directory(aside);
     write_files(aside, note, table, blocks);
+    // A folder of this name is a damaged one, or it would have been resumed from.
+    fs::remove_all(final_path, ignored);
+    core::publish(aside, final_path);
   } catch (const fs::filesystem_error& error) {
     throw core::IoError(error.what());
   } catch (const core::Error&) {
     fs::remove_all(aside, ignored);  // a full disk gets its space back
     throw;
   }
-  // A folder of this name is a damaged one, or it would have been resumed from.
-  fs::remove_all(final_path, ignored);
-  core::publish(aside, final_path);
   return final_path;
 }
 

@@ -52,10 +52,10 @@ class HostBlocks {
   /// Three blocks of so many elements. DeviceError without memory.
   explicit HostBlocks(std::int64_t elements);
   [[nodiscard]] TrainingBlocks views() const { return {parameters_, moment1_, moment2_}; }
-
- private:
   /// Bytes that blocks of so many elements take once they are written to.
   [[nodiscard]] static std::size_t footprint(std::int64_t elements);
+
+ private:
   core::Tensor parameters_, moment1_, moment2_;
 };
 
