@@ -1,0 +1,16 @@
+// The table of networks that scaling is predicted for: TOML that people may edit.
+#pragma once
+
+#include <vector>
+
+#include "core/config.hpp"
+#include "dist/cost_model.hpp"
+
+namespace epi::train {
+
+/// The networks that the list `networks` names, in its order, each a section with its numbers; see
+/// launch/networks.toml. ConfigError names file and line of a number that is missing, unknown or
+/// out of bounds.
+[[nodiscard]] std::vector<dist::Network> read_networks(core::Config& table);
+
+}  // namespace epi::train
