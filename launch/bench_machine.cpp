@@ -67,12 +67,14 @@ train::PrecisionChoice precision_of(const std::string& precision, const kernels:
   return train::choose_precision(wished, ops, *dist::make_solo());
 }
 
-std::unique_ptr<kernels::Ops> make_ops(const std::string& device, int threads, SplitK split_k) {
+std::unique_ptr<kernels::Ops> make_ops(const std::string& device, int threads,
+                                       Algorithms algorithms) {
   const bool gpu = device == "auto" && core::cuda_device_count() > 0;
   if (device == "cpu" || (device == "auto" && !gpu)) return kernels::make_cpu_ops(threads);
   const int index = gpu ? 0 : cuda_index(device);
   if (index >= 0) {
-    return kernels::make_cuda_ops({.device = index, .split_k = split_k == SplitK::allowed});
+    return kernels::make_cuda_ops(
+        {.device = index, .reproducible = algorithms == Algorithms::first});
   }
   throw core::UsageError("--device " + device + ": expected auto, cpu, cuda or cuda:N");
 }

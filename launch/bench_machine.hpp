@@ -39,13 +39,13 @@ void add_device_option(CLI::App& verb, std::string& device);
 /// --json [FILE].
 void add_json_option(CLI::App& verb, JsonOutput& json);
 
-/// Whether products on a GPU may cut their inner dimension; reproducible runs may not.
-enum class SplitK : std::uint8_t { allowed, refused };
+/// How products on a GPU take their algorithm: the fastest, or as reproducible runs do.
+enum class Algorithms : std::uint8_t { timed, first };
 
 /// The back end of `device`; auto takes the first GPU where there is one. DeviceError where there
 /// is no such device, UsageError for another text.
 [[nodiscard]] std::unique_ptr<kernels::Ops> make_ops(const std::string& device, int threads,
-                                                     SplitK split_k = SplitK::allowed);
+                                                     Algorithms algorithms = Algorithms::timed);
 /// The roofs of that back end; `ops` and `stream` must outlive them.
 [[nodiscard]] std::unique_ptr<RoofSource> make_roofs(kernels::Ops& ops, core::Stream& stream);
 

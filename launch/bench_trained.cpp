@@ -44,7 +44,7 @@ class Trained {
       : options_(options),
         config_(config_of(options)),
         ops_(make_ops(options.device, options.threads,
-                      options.reproducible ? SplitK::refused : SplitK::allowed)),
+                      options.reproducible ? Algorithms::first : Algorithms::timed)),
         precision_(precision_of(options.precision, *ops_)),
         stream_(ops_->device()),
         host_(config_.tokens.window_bp() * options.batch * kCorpusBatches),

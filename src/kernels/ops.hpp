@@ -259,7 +259,7 @@ struct ValueLossArgs {
   View totals{};  ///< f64 [2] += sum of weight * loss, sum of weights
 };
 
-/// out = a + b, elementwise; out may be the same memory as a or b.
+/// out = a + b, elementwise, f32 or f64; out may be the same memory as a or b.
 struct CombineArgs {
   ConstView a{}, b{};
   View out{};
@@ -453,7 +453,9 @@ inline constexpr int kOldestComputeMajor = 8;
 /// How the CUDA back end is to compute.
 struct CudaSettings {
   int device = 0;       ///< index among the devices that this process sees
-  bool split_k = true;  ///< products may cut their inner dimension; off in reproducible mode
+  /// Products take the library's first algorithm that does not cut their inner dimension: the same
+  /// in every run on GPUs of one model. Otherwise candidates are timed, and bits depend on who wins.
+  bool reproducible = false;
 };
 
 /// The CUDA back end: our kernels, and cuBLASLt for products. Calls queue work and return. Results

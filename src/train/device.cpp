@@ -103,7 +103,7 @@ DeviceChoice choose_device(DeviceWish wish, dist::Communicator& world) {
 
 std::unique_ptr<kernels::Ops> make_ops(core::Device device, int threads, bool reproducible) {
   if (device == core::kCpu) return kernels::make_cpu_ops(threads);
-  return kernels::make_cuda_ops({.device = device.index, .split_k = !reproducible});
+  return kernels::make_cuda_ops({.device = device.index, .reproducible = reproducible});
 }
 
 }  // namespace epi::train

@@ -268,8 +268,22 @@ TEST_F(Cublaslt, sums_of_no_fixed_order_and_too_large_workspaces_are_never_taken
   }
 }
 
-TEST_F(Cublaslt, without_split_k_no_algorithm_cuts_the_inner_dimension) {
-  Gemm gemm(kDevice, {.split_k = false});
+TEST_F(Cublaslt, reproducible_products_time_nothing_and_take_no_choice_over) {
+  Gemm gemm(kDevice, {.reproducible = true});
+  const Case test(DType::bf16, DType::bf16, Layout::plain, Layout::transposed);
+  Gemm timed(kDevice, {});
+  withhold_epilogues(true);
+  timed.run(test.product(Epilogue::bias), stream.native(), slow(test));
+  withhold_epilogues(false);
+  ASSERT_NE(timed.choices().find(" apart\n"), std::string::npos);
+  ASSERT_TRUE(gemm.take_choices(timed.choices()));
+  int calls = 0;
+  gemm.run(test.product(Epilogue::bias), stream.native(), [&] { ++calls; });
+  EXPECT_EQ(calls, 0) << "the fused product is there, however long it takes";
+}
+
+TEST_F(Cublaslt, reproducible_products_do_not_cut_their_inner_dimension) {
+  Gemm gemm(kDevice, {.reproducible = true});
   const Case test(DType::bf16, DType::f32, Layout::transposed, Layout::plain);
   gemm.run(test.product(Epilogue::none), stream.native());
   test.pull(stream);

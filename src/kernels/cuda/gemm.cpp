@@ -3,7 +3,8 @@
 //
 // Which algorithm runs is measured, not guessed: the library's heuristic names candidates, each is
 // timed on the caller's own operands, and so is doing the epilogue apart. Bits depend on what wins,
-// therefore choices travel as text: to other ranks and into checkpoints. Algorithms whose bits may
+// therefore choices travel as text: to other ranks and into checkpoints. Reproducible runs time
+// nothing and take the library's first guess. Algorithms whose bits may
 // differ from run to run (sums in place, in the order in which blocks arrive) are never taken, nor
 // are those that round between parts of a sum.
 #include "kernels/cuda/gemm.hpp"
@@ -173,13 +174,16 @@ T config_of(const Algorithm& algorithm, cublasLtMatmulAlgoConfigAttributes_t att
   return status == CUBLAS_STATUS_SUCCESS && written == sizeof value ? value : otherwise;
 }
 
+/// Whether products may cut their inner dimension.
+enum class Sums : std::uint8_t { whole, in_parts };
+
 /// Whether its sums have one order, and no parts that are rounded to the type of the result.
-bool is_admissible(const Algorithm& algorithm, bool split_k) {
+bool is_admissible(const Algorithm& algorithm, Sums sums) {
   const auto splits = config_of<std::int32_t>(algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, 1);
   const auto scheme = config_of<std::uint32_t>(algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME,
                                                CUBLASLT_REDUCTION_SCHEME_NONE);
   if (scheme == CUBLASLT_REDUCTION_SCHEME_NONE) return splits == 0 || splits == 1;
-  return split_k && scheme == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  return sums == Sums::in_parts && scheme == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 }
 
 /// All that a call with one key needs, beside its operands.
@@ -214,7 +218,9 @@ double seconds_of(core::Device device, void* stream, const Work& work) {
 
 struct Gemm::State {
   State(core::Device where, const CudaSettings& settings)
-      : device(where), split_k(settings.split_k) {
+      : device(where),
+        reproducible(settings.reproducible),
+        sums(reproducible ? Sums::whole : Sums::in_parts) {
     const core::DeviceProperties properties = core::cuda_properties(device.index);
     title = "cublasLt " + std::to_string(cublasLtGetVersion()) + ", " + properties.name;
     workspace =
@@ -235,7 +241,8 @@ struct Gemm::State {
                         const Algorithm& algorithm, void* stream) const;
 
   core::Device device;
-  bool split_k;
+  bool reproducible;  ///< the first candidate is taken, whatever others would gain
+  Sums sums;
   std::string title;  ///< first line of choices
   core::Buffer workspace;
   Handle handle;
@@ -249,8 +256,8 @@ std::vector<Algorithm> Gemm::State::candidates(const GemmKey& key, const Plan& p
   const Preference preference(made);
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{workspace.bytes()});
   set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-      std::uint32_t{split_k ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE
-                            : CUBLASLT_REDUCTION_SCHEME_NONE});
+      std::uint32_t{sums == Sums::in_parts ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE
+                                           : CUBLASLT_REDUCTION_SCHEME_NONE});
   for (const auto attribute :
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
@@ -268,7 +275,7 @@ std::vector<Algorithm> Gemm::State::candidates(const GemmKey& key, const Plan& p
     const cublasLtMatmulHeuristicResult_t& result = results.at(i);
     const bool fits =
         result.state == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= workspace.bytes();
-    if (fits && is_admissible(result.algo, split_k)) found.push_back(result.algo);
+    if (fits && is_admissible(result.algo, sums)) found.push_back(result.algo);
   }
   return found;
 }
@@ -289,7 +296,7 @@ bool Gemm::State::take(const std::string& choice, Plan& plan) const {
   plan.is_apart = choice == kApart;
   if (plan.is_apart) return true;
   const std::optional<Algorithm> algorithm = from_hex(choice);
-  if (!algorithm || !is_admissible(*algorithm, split_k)) return false;
+  if (!algorithm || !is_admissible(*algorithm, sums)) return false;
   cublasLtMatmulHeuristicResult_t result{};
   const cublasStatus_t status =
       cublasLtMatmulAlgoCheck(handle.get(), plan.description.get(), plan.a.get(), plan.b.get(),
@@ -321,6 +328,11 @@ void Gemm::State::measure(const ColumnMajorProduct& product, void* stream, const
   std::erase_if(algorithms, [&](const Algorithm& algorithm) {
     return launch(key, operands, plan, algorithm, stream) != CUBLAS_STATUS_SUCCESS;
   });
+  // Which one is fastest may differ from run to run, and bits with it.
+  if (reproducible && !algorithms.empty()) {
+    plan.algorithm = algorithms.front();
+    return;
+  }
   std::optional<double> best;
   for (int round = 0; round < kRounds; ++round) {
     for (const Algorithm& algorithm : algorithms) {
@@ -348,7 +360,8 @@ Plan Gemm::State::make_plan(const ColumnMajorProduct& product, void* stream, con
   // The library reads the alignment of these two from their addresses.
   set_pointers(plan.description, product.operands);
   const auto choice = taken.find(text(key));
-  const bool can_take = choice != taken.end() && (apart || choice->second != kApart);
+  const bool can_take =
+      !reproducible && choice != taken.end() && (apart || choice->second != kApart);
   if (can_take && take(choice->second, plan)) return plan;
   plan.is_apart = false;
   core::require(!is_recording(stream), "the product " + text(key) +
