@@ -16,12 +16,13 @@ namespace {
 /// The last bucket has nothing to hide behind: the smaller, the shorter the wait.
 constexpr std::int64_t kFrontShare = 8;
 
-/// Cuts [0, count) from its end; falling, ends with 0.
-std::vector<std::int64_t> plan(std::int64_t count, std::int64_t bucket) {
-  const std::int64_t front = std::min(count, std::max<std::int64_t>(1, bucket / kFrontShare));
+/// Cuts [0, count) from its end into multiples of `unit`; falling, ends with 0.
+std::vector<std::int64_t> plan(std::int64_t count, std::int64_t bucket, std::int64_t unit) {
+  const auto whole = [&](std::int64_t elements) { return std::max(unit, elements / unit * unit); };
+  const std::int64_t front = std::min(count, whole(bucket / kFrontShare));
   std::vector<std::int64_t> begins;
   for (std::int64_t end = count; end > front; end = begins.back()) {
-    begins.push_back(std::max(front, end - bucket));
+    begins.push_back(std::max(front, end - whole(bucket)));
   }
   if (count > 0) begins.push_back(0);
   return begins;
@@ -48,7 +49,10 @@ GradientBuckets::GradientBuckets(Communicator& world, const View& gradients,
   const View& travels = wire_.memory.view();
   core::require(!travels || (travels.size() == gradients.size() && wire_.convert),
                 "gradients that travel in another type have memory for it and a conversion");
-  begins_ = plan(gradients.size(), static_cast<std::int64_t>(bucket_bytes / sizeof(float)));
+  core::require(wire_.unit >= 1 && gradients.size() % wire_.unit == 0,
+                "a block of gradients is a whole number of units");
+  begins_ =
+      plan(gradients.size(), static_cast<std::int64_t>(bucket_bytes / sizeof(float)), wire_.unit);
   if (world_.size() == 1) return;
   if (!wire_.sum) {
     wire_.sum = [this](const View& bucket, const Event& after) {
@@ -66,6 +70,15 @@ std::size_t GradientBuckets::complete(std::int64_t offset) const {
   const auto first_open = std::find_if(begins_.begin(), begins_.end(),
                                        [&](std::int64_t begin) { return begin < offset; });
   return static_cast<std::size_t>(first_open - begins_.begin());
+}
+
+std::vector<Stretch> GradientBuckets::stretches() const {
+  std::vector<Stretch> stretches;
+  for (std::size_t bucket = size(); bucket-- > 0;) {
+    const std::int64_t end = bucket == 0 ? gradients_.size() : begins_[bucket - 1];
+    stretches.push_back({begins_[bucket], end - begins_[bucket]});
+  }
+  return stretches;
 }
 
 View GradientBuckets::slice(const View& block, std::size_t bucket) const {

@@ -18,6 +18,7 @@
 
 #include "core/buffer.hpp"
 #include "dist/communicator.hpp"
+#include "dist/stretch.hpp"
 
 namespace epi::dist {
 
@@ -42,6 +43,7 @@ struct GradientWire {
   core::Tensor memory{};  ///< bf16 [n] of `Communicator::reducible`; absent: they travel as f32
   Convert convert{};      ///< both ways; needed with `memory`
   Sum sum{};              ///< absent: the communicator's `start`; must be as recordable as that
+  std::int64_t unit = 1;  ///< buckets hold a multiple of so many gradients, and the block does
 };
 
 class GradientBuckets {
@@ -80,6 +82,8 @@ class GradientBuckets {
   [[nodiscard]] bool recordable() const { return world_.size() == 1 || world_.capturable(); }
   /// Number of buckets; bucket 0 is the one at the block's end, which is started first.
   [[nodiscard]] std::size_t size() const { return begins_.size(); }
+  /// The buckets' places in the block, ascending: bucket 0 comes last.
+  [[nodiscard]] std::vector<Stretch> stretches() const;
   /// How many buckets are complete once gradients at and after `offset` are final.
   [[nodiscard]] std::size_t complete(std::int64_t offset) const;
   /// Calls BeforeStart for a bucket; may be recorded.

@@ -7,6 +7,7 @@
 
 #include "train/gradient_tree.hpp"
 #include "train/planned_ops.hpp"
+#include "train/sharded_parameters.hpp"
 
 namespace epi::train {
 namespace {
@@ -66,7 +67,8 @@ DeviceMemory plan_device(const DeviceLoad& load) {
   const model::BatchShape shape = batch_shape(config, load.bin_bp);
   const model::MaskedModel model(load.model, shape, ops,
                                  {load.activations, config.train.recompute});
-  const auto elements = static_cast<std::size_t>(model.table().block_size());
+  const auto elements =
+      static_cast<std::size_t>(block_room(model.table().block_size(), config.train, load.ranks));
   const std::size_t block = elements * sizeof(float);
   const std::int64_t local = config.train.micro_batches() / load.ranks;
   const core::DType weights = ops.weights_type(load.activations);
@@ -78,6 +80,9 @@ DeviceMemory plan_device(const DeviceLoad& load) {
     memory.tensors.gradients += block / 2;
   }
   memory.tensors.moments = 2 * block;
+  if (shards(config.train, load.ranks)) {
+    memory.tensors.moments /= static_cast<std::size_t>(load.ranks);
+  }
   memory.tensors.activations = model.activation_bytes();
   memory.tensors.batches =
       static_cast<std::size_t>(local) * model::Batch(shape, core::kCpu).bytes();

@@ -384,8 +384,25 @@ RunConfig read_run_config(Config& config) {
   read_schedule(config, run);
   read_cadences(config, run);
   config.refuse_unread();
+  check_sharding(run);
   run.resolved = config.resolved();
   return run;
+}
+
+// LAMB needs norms of tensors, which shards cut; and the norm of a gradient is summed shard by
+// shard, so its last bits depend on the number of ranks.
+void check_sharding(const RunConfig& config) {
+  if (!config.train.shard_optimizer) return;
+  if (config.optimizer.kind == kernels::Optimizer::lamb) {
+    throw ConfigError(
+        "train.shard_optimizer = true goes with optimizer.name = \"adamw\" only: LAMB needs norms "
+        "of whole tensors; leave one of the two out");
+  }
+  if (config.train.reproducible) {
+    throw ConfigError(
+        "train.shard_optimizer = true cannot be reproducible over numbers of ranks (the gradient's "
+        "norm is summed shard by shard): leave out train.reproducible or train.shard_optimizer");
+  }
 }
 
 void check_ranks(const RunConfig& config, int ranks) {

@@ -90,6 +90,9 @@ struct RunConfig {
 /// ranks that would do.
 void check_ranks(const RunConfig& config, int ranks);
 
+/// ConfigError where train.shard_optimizer does not go with another key.
+void check_sharding(const RunConfig& config);
+
 /// Keys that change the mathematics with their values, in a fixed order: a run may only be resumed
 /// with equal ones. Number of steps, cadences, device, threads, precision, exchange,
 /// recomputation and the store's path are not among them.

@@ -42,10 +42,9 @@ StepWork::StepWork(const StepSetup& setup, const StepBlock& block, Timings& timi
       timed_(setup.ops.device() == core::kCpu),
       model_(setup.model, batch_shape(setup.config, setup.corpus.view().bin_bp), setup.ops,
              setup.execution),
-      weights_(model_.table().block_size(), setup.execution.activations, setup.ops),
-      moment1_(core::DType::f32, {model_.table().block_size()}, setup.ops.device()),
-      moment2_(core::DType::f32, {model_.table().block_size()}, setup.ops.device()),
-      slices_(model_.table().slices()) {
+      weights_(model_.table().block_size(),
+               block_room(model_.table().block_size(), setup.config.train, setup.world.size()),
+               setup.execution.activations, setup.ops) {
   for (std::int64_t j = 0; j < local_; ++j) {
     batches_.emplace_back(model_.shape(), setup.ops.device());
   }
@@ -55,7 +54,7 @@ void StepWork::sum_in(core::Tensor gradients, core::Tensor wire) {
   tree_.emplace(local_, std::move(gradients), setup_.ops);
   // Sums of several micro-batches wait in the tree while the next forward runs. On devices memory
   // is not what is short, and what a step's parts share would tie them to one order.
-  if (local_ == 1 && timed_) model_.borrow(tree_->result());
+  if (local_ == 1 && timed_) model_.borrow(gradient_leaf(0));
   const auto merge = [this](std::int64_t first, std::int64_t count) {
     tree_->add_last(first, count, setup_.stream);
   };
@@ -72,11 +71,32 @@ void StepWork::sum_in(core::Tensor gradients, core::Tensor wire) {
     };
     pairs_.emplace(setup_.world, device, bytes, add);
   }
-  const auto sum = [this](const View& view, const core::Event& after) {
-    return sum_over_ranks(view, after);
+  const auto sum = [this](const View& bucket, const core::Event& after) {
+    return sum_bucket(bucket, after);
   };
+  const int ranks = setup_.world.size();
+  const std::int64_t unit = bucket_unit(setup_.config.train, ranks);
   buckets_.emplace(setup_.world, tree_->result(), bytes, merge,
-                   dist::GradientWire{std::move(wire), convert, sum});
+                   dist::GradientWire{std::move(wire), convert, sum, unit});
+  std::vector<dist::Stretch> mine = {{0, room()}};
+  if (shards(setup_.config.train, ranks)) {
+    shards_.emplace(setup_, weights_, buckets_->stretches());
+    mine = shards_->mine();
+  }
+  optimizer_.emplace(model_.table().slices(), std::move(mine), setup_.ops);
+}
+
+/// Where micro-batch `leaf` writes its gradient.
+View StepWork::gradient_leaf(std::int64_t leaf) const {
+  return tree_->leaf(leaf).slice(0, model_.table().block_size());
+}
+
+// A rank that updates its shard only needs the sum of that.
+dist::Pending StepWork::sum_bucket(const View& bucket, const core::Event& after) {
+  if (!shards_) return sum_over_ranks(bucket, after);
+  const dist::Stretch whole{0, bucket.size()};
+  const View part = whole.part(setup_.world.rank(), setup_.world.size()).of(bucket);
+  return setup_.world.reduce_scatter(bucket, part, after);
 }
 
 dist::Pending StepWork::sum_over_ranks(const View& view, const core::Event& after) {
@@ -97,8 +117,10 @@ void StepWork::prime() {
 }
 
 void StepWork::step(RecordedStep& recording) {
+  if (shards_) measure(Part::exchange, [&] { shards_->begin(recording); });
   begin();
   compute(recording);
+  sum_squares(recording);
   measure(Part::update, [&] { update(); });
   measure(Part::assemble, [&] { assemble(); });
   const auto sum = [this] { measure(Part::exchange, [&] { sum_message(); }); };
@@ -129,16 +151,27 @@ void StepWork::compute(RecordedStep& recording) {
   for (std::size_t j = 0; j < batches_.size(); ++j) {
     const kernels::StepState* const state = &block_.states()[j];
     measure(Part::forward, [&] {
-      model_.forward(batches_[j], weights_.blocks(), state, /*training=*/true, losses, {},
-                     setup_.stream);
+      model_.forward(batches_[j], weights_.blocks(), state, /*training=*/true, losses,
+                     forward_hooks(j), setup_.stream);
     });
+    if (shards_ && j == 0) shards_->forward_ended();
     if (j + 1 == batches_.size()) return backward_last(j, recording);
     const auto leaf = static_cast<std::int64_t>(j);
     measure(Part::backward, [&] {
-      model_.backward(batches_[j], weights_.blocks(), state, tree_->leaf(leaf), {}, setup_.stream);
+      model_.backward(batches_[j], weights_.blocks(), state, gradient_leaf(leaf), {},
+                      setup_.stream);
       tree_->add(leaf, setup_.stream);
     });
   }
+}
+
+// The first forward pass of a step reads parameters as they come back from the other ranks.
+model::BlockHooks StepWork::forward_hooks(std::size_t j) {
+  model::BlockHooks hooks;
+  if (shards_ && j == 0) {
+    hooks.before_read = [this](std::int64_t offset) { shards_->before_read(offset); };
+  }
+  return hooks;
 }
 
 // The last micro-batch completes gradients from the block's end on: each bucket is merged and its
@@ -149,7 +182,7 @@ void StepWork::backward_last(std::size_t j, RecordedStep& recording) {
   hooks.gradients_done = [&](std::int64_t offset) { exchange_from(offset, recording); };
   started_ = 0;
   // Runs hooks as it goes, so most of the exchange is over when it returns.
-  model_.backward(batches_[j], weights_.blocks(), &block_.states()[j], tree_->leaf(local_ - 1),
+  model_.backward(batches_[j], weights_.blocks(), &block_.states()[j], gradient_leaf(local_ - 1),
                   hooks, setup_.stream);
   const auto join = [this] { buckets_->join(setup_.stream); };
   if (buckets_->recordable()) {
@@ -179,24 +212,34 @@ void StepWork::exchange_from(std::int64_t offset, RecordedStep& recording) {
   });
 }
 
+// Of the whole gradient, whoever updates which part.
+void StepWork::sum_squares(RecordedStep& recording) {
+  const View squares = block_.gradient_sum_squares();
+  measure(Part::update, [&] { optimizer_->sum_squares(tree_->result(), squares, setup_.stream); });
+  if (!shards_) return;
+  const auto sum = [this, squares] {
+    measure(Part::exchange, [&] {
+      sum_over_ranks(squares, core::Event::record(setup_.stream)).wait(setup_.stream);
+    });
+  };
+  if (buckets_->recordable()) return sum();
+  recording.between(sum);
+}
+
+// Rounded copies are made of what has been gathered, so not here where it will be.
 void StepWork::update() {
   const OptimizerConfig& optimizer = setup_.config.optimizer;
-  setup_.ops.sum_squares({.in = tree_->result(), .out = block_.gradient_sum_squares()},
-                         setup_.stream);
-  setup_.ops.update({.optimizer = optimizer.kind,
-                     .slices = slices_,
-                     .parameters = weights_.exact(),
-                     .gradients = tree_->result(),
-                     .moment1 = moment1_,
-                     .moment2 = moment2_,
-                     .weights = weights_.copy(),
-                     .updates = block_.updates(),
-                     .beta1 = static_cast<float>(optimizer.beta1),
-                     .beta2 = static_cast<float>(optimizer.beta2),
-                     .epsilon = static_cast<float>(optimizer.epsilon),
-                     .weight_decay = static_cast<float>(optimizer.weight_decay),
-                     .state = block_.update_state()},
-                    setup_.stream);
+  optimizer_->update({.optimizer = optimizer.kind,
+                      .parameters = weights_.room(),
+                      .gradients = tree_->result(),
+                      .weights = shards_ ? View() : weights_.copy_room(),
+                      .updates = block_.updates(),
+                      .beta1 = static_cast<float>(optimizer.beta1),
+                      .beta2 = static_cast<float>(optimizer.beta2),
+                      .epsilon = static_cast<float>(optimizer.epsilon),
+                      .weight_decay = static_cast<float>(optimizer.weight_decay),
+                      .state = block_.update_state()},
+                     setup_.stream);
 }
 
 // Micro-batches of the next step, and how many targets they hold.
@@ -226,25 +269,53 @@ void StepWork::sum_message() {
   sum_over_ranks(block_.message(), core::Event::record(setup_.stream)).wait(setup_.stream);
 }
 
+void StepWork::step_queued() {
+  if (shards_) shards_->outdate();
+}
+
+void StepWork::settle() {
+  if (shards_) shards_->settle();
+}
+
+// The moments of other ranks come through the block of gradients, which is free between steps.
 void StepWork::save(const TrainingBlocks& host) {
-  core::copy(host.parameters, weights_.exact(), setup_.stream);
-  core::copy(host.moment1, moment1_, setup_.stream);
-  core::copy(host.moment2, moment2_, setup_.stream);
+  settle();
+  const auto bring = [&](const View& to, const View& from) {
+    if (setup_.world.rank() != 0) return;
+    core::copy(to, from.slice(0, to.size()), setup_.stream);
+  };
+  const auto moments = [&](const View& to, const auto& part) {
+    if (!shards_) return bring(to, part(0));
+    shards_->gather(part, tree_->result());
+    bring(to, tree_->result());
+  };
+  bring(host.parameters, weights_.exact());
+  moments(host.moment1, [this](std::size_t bucket) { return optimizer_->moment1(bucket); });
+  moments(host.moment2, [this](std::size_t bucket) { return optimizer_->moment2(bucket); });
   setup_.stream.synchronize();
 }
 
 void StepWork::load(const TrainingBlocks& host) {
-  const auto take = [&](const core::View& from, const core::View& to) {
+  const auto take = [&](const View& from, const View& to) {
     if (setup_.world.rank() == 0) {
       core::copy(to, from, setup_.stream);
       setup_.stream.synchronize();
     }
     setup_.world.broadcast(to, 0);
   };
+  const View whole = tree_->result();
+  const auto moments = [&](const View& from, const auto& part) {
+    if (!shards_) return take(from, part(0));
+    take(from, whole.slice(0, model_.table().block_size()));
+    for (std::size_t i = 0; i < optimizer_->mine().size(); ++i) {
+      core::copy(part(i), optimizer_->mine()[i].of(whole), setup_.stream);
+    }
+    setup_.stream.synchronize();
+  };
   take(host.parameters, weights_.exact());
-  take(host.moment1, moment1_);
-  take(host.moment2, moment2_);
   weights_.refresh(setup_.stream);
+  moments(host.moment1, [this](std::size_t i) { return optimizer_->moment1(i); });
+  moments(host.moment2, [this](std::size_t i) { return optimizer_->moment2(i); });
 }
 
 std::size_t StepWork::batch_bytes() const {

@@ -14,7 +14,9 @@
 #include "model/masked_model.hpp"
 #include "train/checkpoint.hpp"
 #include "train/gradient_tree.hpp"
+#include "train/optimizer_state.hpp"
 #include "train/recorded_step.hpp"
+#include "train/sharded_parameters.hpp"
 #include "train/step_block.hpp"
 #include "train/step_setup.hpp"
 #include "train/timings.hpp"
@@ -28,8 +30,10 @@ class StepWork {
   /// Parts of steps are timed where ops are done when they return. DeviceError without memory.
   StepWork(const StepSetup& setup, const StepBlock& block, Timings& timings);
 
-  /// The other half of the construction, in memory that the ranks reduce fastest: f32 [block_size],
-  /// and bf16 [block_size] where gradients travel rounded, else absent.
+  /// Elements of the flat blocks, see block_room.
+  [[nodiscard]] std::int64_t room() const { return weights_.room().size(); }
+  /// The other half of the construction, in memory that the ranks reduce fastest: f32 [room], and
+  /// bf16 [room] where gradients travel rounded, else absent.
   void sum_in(core::Tensor gradients, core::Tensor wire);
 
   /// The first batch and the sum of its targets: what a step leaves behind for the next.
@@ -37,16 +41,25 @@ class StepWork {
   /// One step. Where ranks exchange through what can't be recorded, `recording` is cut.
   void step(RecordedStep& recording);
 
+  /// To be told of each step that was queued, recorded or not.
+  void step_queued();
+  /// Brings all parameters up to date, in the order of the stream. Collective, between steps.
+  void settle();
+  /// Whether they are.
+  [[nodiscard]] bool settled() const { return !shards_ || shards_->settled(); }
+
   /// What the gradients' exchange of the last step cost; blocks the host until it is over.
   [[nodiscard]] dist::ExchangeStatistics exchange() const { return buckets_->statistics(); }
 
   [[nodiscard]] model::MaskedModel& model() { return model_; }
   [[nodiscard]] const model::MaskedModel& model() const { return model_; }
   [[nodiscard]] const Weights& weights() const { return weights_; }
-  /// Copies parameters and moments to host memory; complete on return.
+  /// Copies parameters and moments to rank 0's host memory; complete on return. Collective.
   void save(const TrainingBlocks& host);
   /// Takes parameters and moments from rank 0's host memory to all ranks. Collective.
   void load(const TrainingBlocks& host);
+  /// Of the moments that this rank keeps.
+  [[nodiscard]] std::size_t moment_bytes() const { return optimizer_->bytes(); }
   /// Of all gradients' blocks.
   [[nodiscard]] std::size_t gradient_bytes() const { return tree_->bytes(); }
   /// Of the next step's tensors.
@@ -57,9 +70,13 @@ class StepWork {
   void compute(RecordedStep& recording);
   void backward_last(std::size_t j, RecordedStep& recording);
   void exchange_from(std::int64_t offset, RecordedStep& recording);
+  [[nodiscard]] model::BlockHooks forward_hooks(std::size_t j);
+  [[nodiscard]] core::View gradient_leaf(std::int64_t leaf) const;
+  void sum_squares(RecordedStep& recording);
   void update();
   void assemble();
   void sum_message();
+  [[nodiscard]] dist::Pending sum_bucket(const core::View& bucket, const core::Event& after);
   [[nodiscard]] dist::Pending sum_over_ranks(const core::View& view, const core::Event& after);
   template <class Body>
   void measure(Part part, const Body& body);
@@ -71,11 +88,11 @@ class StepWork {
   bool timed_;          // calls return when their work is done
   model::MaskedModel model_;
   Weights weights_;
-  core::Tensor moment1_, moment2_;
-  std::vector<kernels::ParameterSlice> slices_;
   std::optional<GradientTree> tree_;
   std::optional<dist::TreeSum> pairs_;  // of reproducible runs on devices
   std::optional<dist::GradientBuckets> buckets_;
+  std::optional<ShardedParameters> shards_;
+  std::optional<OptimizerState> optimizer_;
   std::vector<model::Batch> batches_;  // of the next step
   std::size_t started_ = 0;            // buckets whose start this recording has come to
 };

@@ -147,9 +147,13 @@ void TrainingStep::State::prime() {
 // The first step chooses algorithms and takes what ops keep; from then on every step is the same.
 void TrainingStep::State::queue() {
   const bool records = setup.config.train.graph && core::Graph::records(setup.ops.device());
-  if (!records || run_here == 0) return work.step(recording);
-  if (!recording.recorded()) recording.record([this] { work.step(recording); });
-  recording.replay();
+  if (!records || run_here == 0) {
+    work.step(recording);
+  } else {
+    if (!recording.recorded()) recording.record([this] { work.step(recording); });
+    recording.replay();
+  }
+  work.step_queued();
 }
 
 StepReport TrainingStep::State::collect() {
@@ -190,8 +194,8 @@ StepReport TrainingStep::State::report(std::int64_t step, const StepOutcome& out
 TrainingStep::TrainingStep(const StepSetup& setup) {
   dist::agree(setup.world, [&] { state_ = std::make_unique<State>(setup); });
   // All ranks have come this far: shared memory is made together.
-  core::Tensor gradients = setup.world.reducible(
-      core::DType::f32, state_->work.model().table().block_size(), setup.ops.device());
+  core::Tensor gradients =
+      setup.world.reducible(core::DType::f32, state_->work.room(), setup.ops.device());
   core::Tensor wire;  // of gradients that travel rounded
   if (setup.world.size() > 1 && setup.config.train.exchange_precision == core::DType::bf16) {
     wire = setup.world.reducible(core::DType::bf16, gradients.view().size(), setup.ops.device());
@@ -226,8 +230,10 @@ std::optional<StepReport> TrainingStep::run(bool wish_to_stop) {
 }
 
 std::optional<StepReport> TrainingStep::drain() {
-  if (state_->begun == state_->progress.step) return std::nullopt;
-  return state_->collect();
+  std::optional<StepReport> last;
+  if (state_->begun != state_->progress.step) last = state_->collect();
+  state_->work.settle();
+  return last;
 }
 
 std::int64_t TrainingStep::begun() const {
@@ -240,7 +246,7 @@ const RunProgress& TrainingStep::progress() const {
 
 void TrainingStep::snapshot(const TrainingBlocks& host) {
   core::require(state_->begun == state_->progress.step, "no step is under way at a snapshot");
-  if (state_->setup.world.rank() == 0) state_->work.save(host);
+  state_->work.save(host);
 }
 
 void TrainingStep::restore(const TrainingBlocks& host, const RunProgress& progress) {
@@ -253,6 +259,7 @@ void TrainingStep::restore(const TrainingBlocks& host, const RunProgress& progre
 }
 
 model::ParameterBlocks TrainingStep::parameters() const {
+  core::require(state_->work.settled(), "parameters are read after drain");
   return state_->work.weights().blocks();
 }
 
@@ -272,11 +279,11 @@ StepMemory TrainingStep::memory() const {
   const auto footprint = [&](std::size_t bytes) {
     return host ? core::host_footprint(bytes) : bytes;
   };
-  const std::size_t block = work.weights().exact().bytes();
+  const std::size_t block = work.weights().exact_bytes();
   return {.parameters = footprint(block),
           .gradients = work.gradient_bytes() / block * footprint(block),
-          .moments = 2 * footprint(block),
-          .weights = footprint(work.weights().copy().bytes()),
+          .moments = 2 * footprint(work.moment_bytes() / 2),
+          .weights = footprint(work.weights().copy_bytes()),
           .activations = footprint(work.model().activation_bytes()),
           .batches = work.batch_bytes()};
 }

@@ -69,6 +69,7 @@ class TrainingStep {
   /// Collective. `wish_to_stop` of any rank is in every rank's report of this step.
   std::optional<StepReport> run(bool wish_to_stop);
   /// Waits for the last step that was queued and returns its report; nothing when it was read.
+  /// Brings sharded parameters up to date on all ranks. Collective.
   std::optional<StepReport> drain();
 
   /// Steps that were begun, resumed ones included.
@@ -82,7 +83,7 @@ class TrainingStep {
   /// all. Collective; nothing may be under way.
   void restore(const TrainingBlocks& host, const RunProgress& progress);
 
-  /// Parameters as models read them.
+  /// Parameters as models read them; after `drain`.
   [[nodiscard]] model::ParameterBlocks parameters() const;
   /// For evaluation between steps, which may overwrite its activations.
   [[nodiscard]] model::MaskedModel& model();
