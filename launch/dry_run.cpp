@@ -9,6 +9,7 @@
 #include "train/device_memory.hpp"
 #include "train/memory_plan.hpp"
 #include "train/precision.hpp"
+#include "train/rank_share.hpp"
 #include "train/run_data.hpp"
 
 namespace epi::launch {
@@ -100,12 +101,13 @@ std::string parts_line(const train::MemoryPlan& plan, const model::Execution& ex
 
 }  // namespace
 
-std::vector<std::string> plan_of(const train::RunConfig& config, int threads,
+std::vector<std::string> plan_of(const train::RunConfig& written, int threads,
                                  const train::DeviceChoice& device, dist::Communicator& world) {
+  train::RunConfig config;
   std::optional<train::RunData> run;
   std::unique_ptr<kernels::Ops> ops;
   dist::agree(world, [&] {
-    train::check_ranks(config, world.size());
+    config = train::shared_over(written, world.size());
     run.emplace(train::open_run_data(config, world));
     ops = train::make_ops(device.device, threads, config.train.reproducible);
   });

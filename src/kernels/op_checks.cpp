@@ -388,7 +388,8 @@ void check(const ValueLossArgs& a, Check c) {
 
 void check(const CombineArgs& a, Check c) {
   c.shaped("a", a.a, 0);
-  c.in_list("a", a.a, DType::f32, a.a.size());
+  const DType type = a.a.dtype() == DType::f64 ? DType::f64 : DType::f32;
+  c.in_list("a", a.a, type, a.a.size());
   c.in_like("b", a.b, a.a);
   c.out_like("out", a.out, a.a);
   c.may_be_same(a.out, a.a);

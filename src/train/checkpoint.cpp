@@ -14,6 +14,7 @@
 #include "dist/staging.hpp"
 #include "train/output_file.hpp"
 #include "train/safetensors.hpp"
+#include "train/sample_fingerprint.hpp"
 #include "train/strict_json.hpp"
 
 namespace epi::train {
@@ -140,6 +141,7 @@ Json manifest_of(const CheckpointNote& note, const model::ParameterTable& table)
           {"step", note.progress.step},
           {"updates", note.progress.updates},
           {"skipped", note.progress.skipped},
+          {"fingerprint", fingerprint_text(note.progress.fingerprint)},
           {"samples", note.samples},
           {"seed", note.seed},
           {"world_size", note.world_size},
@@ -187,6 +189,10 @@ CheckpointNote note_from(const Json& manifest, const std::string& file) {
   note.progress.step = json_value<std::int64_t>(manifest, "step", file);
   note.progress.updates = json_value<std::int64_t>(manifest, "updates", file);
   note.progress.skipped = json_value<std::int64_t>(manifest, "skipped", file);
+  if (manifest.contains("fingerprint")) {  // early checkpoints lack it: the rest of the run's
+    note.progress.fingerprint =
+        fingerprint_from(json_value<std::string>(manifest, "fingerprint", file));
+  }
   note.samples = json_value<std::int64_t>(manifest, "samples", file);
   note.seed = json_value<std::uint64_t>(manifest, "seed", file);
   note.world_size = json_value<int>(manifest, "world_size", file);

@@ -20,6 +20,8 @@ struct RunProgress {
   std::int64_t step = 0;     ///< finished optimizer steps, skipped ones included
   std::int64_t updates = 0;  ///< steps that were applied: the clock of Adam's bias corrections
   std::int64_t skipped = 0;  ///< steps that were not, because their gradient was not finite
+  /// Of all samples of finished steps: see sample_fingerprint.hpp. The same on any number of ranks.
+  std::uint64_t fingerprint = 0;
   friend bool operator==(const RunProgress&, const RunProgress&) = default;
 };
 

@@ -1,30 +1,26 @@
 #include "train/gradient_tree.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "core/error.hpp"
 
 namespace epi::train {
-namespace {
-
-// Subtrees that wait when leaf number `leaf` arrives: one per set bit, the lowest bit on top.
-std::size_t waiting(std::int64_t leaf) {
-  return static_cast<std::size_t>(std::popcount(static_cast<std::uint64_t>(leaf)));
-}
-
-}  // namespace
 
 std::size_t GradientTree::blocks(std::int64_t leaves) {
-  std::size_t most = 0;
-  for (std::int64_t leaf = 0; leaf < leaves; ++leaf) most = std::max(most, waiting(leaf));
-  return most + 1;
+  core::require(leaves >= 1, "a step has at least one micro-batch");
+  const CanonicalTree tree = CanonicalTree::over(leaves);
+  int most = 0;
+  for (std::int64_t leaf = 0; leaf < leaves; ++leaf) most = std::max(most, tree.waiting(leaf));
+  return static_cast<std::size_t>(most) + 1;
+}
+
+std::size_t GradientTree::waiting(std::int64_t leaf) const {
+  return static_cast<std::size_t>(tree_.waiting(leaf));
 }
 
 GradientTree::GradientTree(std::int64_t leaves, core::Tensor result, kernels::Ops& ops)
-    : leaves_(leaves), ops_(ops) {
-  core::require(leaves >= 1, "a step has at least one micro-batch");
+    : tree_(CanonicalTree::over(leaves)), ops_(ops) {
   const std::int64_t elements = result.view().size();
   const std::size_t count = blocks(leaves);
   blocks_.reserve(count);
@@ -40,8 +36,8 @@ core::View GradientTree::leaf(std::int64_t leaf) const {
 }
 
 void GradientTree::add(std::int64_t leaf, core::Stream& stream) {
-  core::require(leaf + 1 < leaves_, "the last leaf is merged by add_last");
-  const int merges = std::countr_one(static_cast<std::uint64_t>(leaf));
+  core::require(leaf + 1 < leaves(), "the last leaf is merged by add_last");
+  const int merges = tree_.merges(leaf);
   std::size_t top = waiting(leaf);
   for (int i = 0; i < merges; ++i, --top) {
     ops_.combine({.a = blocks_[top - 1], .b = blocks_[top], .out = blocks_[top - 1]}, stream);
@@ -49,7 +45,7 @@ void GradientTree::add(std::int64_t leaf, core::Stream& stream) {
 }
 
 void GradientTree::add_last(std::int64_t first, std::int64_t count, core::Stream& stream) {
-  for (std::size_t top = waiting(leaves_ - 1); top > 0; --top) {
+  for (std::size_t top = waiting(leaves() - 1); top > 0; --top) {
     const core::View sum = blocks_[top - 1].view().slice(first, count);
     ops_.combine({.a = sum, .b = blocks_[top].view().slice(first, count), .out = sum}, stream);
   }

@@ -1,7 +1,7 @@
-// The sum of the micro-batches' gradients in a fixed binary tree, so that its rounding depends on
-// the micro-batches alone. Each gradient is written to a block of its own; a binary counter keeps
-// at most log2(n) + 1 blocks alive. With one micro-batch its gradient is the result: no extra
-// block.
+// The sum of the micro-batches' gradients in the canonical tree, so that its rounding depends on
+// the micro-batches alone. Each gradient is written to a block of its own; a stack of sums that
+// wait keeps at most log2(n) + 1 blocks alive. With one micro-batch its gradient is the result: no
+// extra block.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "core/buffer.hpp"
 #include "kernels/ops.hpp"
+#include "train/canonical_tree.hpp"
 
 namespace epi::train {
 
@@ -22,7 +23,7 @@ class GradientTree {
   [[nodiscard]] static std::size_t blocks(std::int64_t leaves);
 
   /// Micro-batches per step on this rank.
-  [[nodiscard]] std::int64_t leaves() const { return leaves_; }
+  [[nodiscard]] std::int64_t leaves() const { return tree_.leaves(); }
   /// f32 [elements]: where the gradient of micro-batch `leaf` is to be written. Leaves come in
   /// order.
   [[nodiscard]] core::View leaf(std::int64_t leaf) const;
@@ -37,9 +38,13 @@ class GradientTree {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  std::int64_t leaves_;
+  /// Blocks below the one that takes this leaf.
+  [[nodiscard]] std::size_t waiting(std::int64_t leaf) const;
+
+  CanonicalTree tree_;
   kernels::Ops& ops_;
-  std::vector<core::Tensor> blocks_;  ///< a stack: subtree sums by falling size, then the new leaf
+  std::vector<core::Tensor> blocks_;  ///< a stack: subtree sums by falling size, the leaf's group
+                                      ///< so far, then the new leaf
 };
 
 }  // namespace epi::train

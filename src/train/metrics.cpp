@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/files.hpp"
+#include "train/sample_fingerprint.hpp"
 #include "train/strict_json.hpp"
 
 namespace epi::train {
@@ -20,6 +21,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kHeader =
+    "step,epoch,samples,tokens,lr,loss,dna_loss,state_loss,dna_accuracy,grad_norm,skipped,"
+    "tokens_per_s,seconds,fingerprint\n";
+// Of programs that knew no fingerprint; their rows get an empty one.
+constexpr std::string_view kOlderHeader =
     "step,epoch,samples,tokens,lr,loss,dna_loss,state_loss,dna_accuracy,grad_norm,skipped,"
     "tokens_per_s,seconds\n";
 
@@ -53,13 +58,15 @@ void trim_csv(const fs::path& path, std::int64_t step) {
   if (fs::exists(path, unknown) || unknown) {
     const std::string text = core::read_text(path);
     const auto lines = whole_lines(text);
-    if (!lines.empty() && lines.front() != kHeader) {
+    const bool older = !lines.empty() && lines.front() == kOlderHeader;
+    if (!lines.empty() && !older && lines.front() != kHeader) {
       throw core::FormatError(path.string() +
                               ": other columns than this program writes; move it away");
     }
     for (const std::string_view line : lines) {
       const auto at = csv_step(line);
-      if (at && *at <= step) kept += line;
+      if (!at || *at > step) continue;
+      kept += older ? fmt::format("{},\n", line.substr(0, line.size() - 1)) : std::string(line);
     }
   }
   core::write_durably(path, std::string_view(kept));
@@ -117,10 +124,10 @@ MetricsLog::~MetricsLog() {
 
 void MetricsLog::add(const MetricsRow& row) {
   append(csv_, csv_path_,
-         fmt::format("{},{},{},{},{},{},{},{},{},{},{},{:.1f},{:.6f}\n", row.step, row.epoch,
+         fmt::format("{},{},{},{},{},{},{},{},{},{},{},{:.1f},{:.6f},{}\n", row.step, row.epoch,
                      row.samples, row.tokens, row.learning_rate, row.loss, row.dna_loss,
                      row.state_loss, row.dna_accuracy, row.gradient_norm, row.skipped ? 1 : 0,
-                     row.tokens_per_s, row.seconds));
+                     row.tokens_per_s, row.seconds, fingerprint_text(row.fingerprint)));
 }
 
 void MetricsLog::event(const std::string& name, std::int64_t step,

@@ -24,7 +24,8 @@ struct MetricsRow {
   double gradient_norm = 0.0;
   bool skipped = false;
   double tokens_per_s = 0.0;
-  double seconds = 0.0;  ///< of this step
+  double seconds = 0.0;           ///< of this step
+  std::uint64_t fingerprint = 0;  ///< RunProgress::fingerprint; 16 hexadecimal digits in the file
 };
 
 struct EventField {

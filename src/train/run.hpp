@@ -30,7 +30,8 @@ class Run {
  public:
   Run(const RunConfig& config, const RunPlace& place, dist::Communicator& world,
       const core::Log& log, const StopRequest& stop)
-      : config_(config),
+      : written_(config),
+        config_(config),
         place_(place),
         folder_{place.out},
         world_(world),
@@ -73,7 +74,8 @@ class Run {
   [[nodiscard]] CheckpointNote note() const;
   void event(const std::string& name, const std::vector<EventField>& fields);
 
-  const RunConfig& config_;
+  const RunConfig& written_;  // as the file says: what checkpoints remember
+  RunConfig config_;          // as this number of ranks carries it out
   const RunPlace& place_;
   RunFolder folder_;
   dist::Communicator& world_;

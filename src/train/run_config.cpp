@@ -362,14 +362,6 @@ const Identity& before_these_keys() {
   return identity;
 }
 
-std::string divisors_of(std::int64_t n) {
-  std::string text;
-  for (std::int64_t d = 1; d <= n; ++d) {
-    if (n % d == 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", d);
-  }
-  return text;
-}
-
 }  // namespace
 
 RunConfig read_run_config(Config& config) {
@@ -403,15 +395,6 @@ void check_sharding(const RunConfig& config) {
         "train.shard_optimizer = true cannot be reproducible over numbers of ranks (the gradient's "
         "norm is summed shard by shard): leave out train.reproducible or train.shard_optimizer");
   }
-}
-
-void check_ranks(const RunConfig& config, int ranks) {
-  const std::int64_t count = config.train.micro_batches();
-  if (count % ranks == 0) return;
-  throw ConfigError(fmt::format(
-      "{} ranks cannot share a step of {} micro-batches (train.global_batch = {} / "
-      "train.micro_batch = {}) evenly: use {} ranks, or change train.global_batch",
-      ranks, count, config.train.global_batch, config.train.micro_batch, divisors_of(count)));
 }
 
 Identity identity_of(const RunConfig& config) {

@@ -86,10 +86,6 @@ struct RunConfig {
 /// key, what was found and what is expected.
 [[nodiscard]] RunConfig read_run_config(core::Config& config);
 
-/// ConfigError unless the micro-batches of a step divide over this many ranks; names the numbers of
-/// ranks that would do.
-void check_ranks(const RunConfig& config, int ranks);
-
 /// ConfigError where train.shard_optimizer does not go with another key.
 void check_sharding(const RunConfig& config);
 

@@ -1,6 +1,7 @@
 // How a run begins: the corpus and the step in memory, the folder, the newest checkpoint, and what
 // the log says of it all.
 #include <array>
+#include <bit>
 
 #include "core/files.hpp"
 #include "core/version.hpp"
@@ -105,15 +106,18 @@ void Run::open_folder() {
 
 // Everybody gets the writer's state; a new run has its initial values already.
 void Run::take_up() {
-  std::array<std::int64_t, 4> progress{};
+  std::array<std::int64_t, 5> progress{};
   if (newest_) {
     const RunProgress& p = newest_->note.progress;
-    progress = {1, p.step, p.updates, p.skipped};
+    progress = {1, p.step, p.updates, p.skipped, std::bit_cast<std::int64_t>(p.fingerprint)};
   }
-  world_.broadcast(core::View(progress.data(), {4}), 0);
+  world_.broadcast(core::View(progress.data(), {5}), 0);
   if (progress[0] == 0) return;
   step_->restore(host_ ? host_->views() : TrainingBlocks{},
-                 {.step = progress[1], .updates = progress[2], .skipped = progress[3]});
+                 {.step = progress[1],
+                  .updates = progress[2],
+                  .skipped = progress[3],
+                  .fingerprint = std::bit_cast<std::uint64_t>(progress[4])});
   result_.first_step = progress[1];
   saved_at_ = progress[1];
 }
@@ -147,10 +151,16 @@ void Run::announce() {
   }
   if (!data_->valid) warn("the store has no validation split: nothing will be evaluated");
   if (newest_ && newest_->note.world_size != world_.size()) {
+    log_.info("this run had {} ranks and has {} now: it goes on with the same batches, equal to {}",
+              newest_->note.world_size, world_.size(),
+              config_.train.reproducible ? "the bit if it was reproducible before" : "rounding");
+  }
+  if (config_.train.micro_batch != written_.train.micro_batch) {
     log_.info(
-        "this run had {} ranks and has {} now: it goes on with the same batches, equal to "
-        "rounding",
-        newest_->note.world_size, world_.size());
+        "{} ranks have {} windows each in a step, no whole number of micro-batches of {}: they "
+        "take micro-batches of {}, equal to rounding",
+        world_.size(), config_.train.global_batch / world_.size(), written_.train.micro_batch,
+        config_.train.micro_batch);
   }
   if (newest_) log_.info("resuming from {}", newest_->path.string());
   if (newest_) warn_of_other_bits();
@@ -184,7 +194,7 @@ void Run::announce() {
 
 // A share of A C G T that leaves no window out is no part of the mathematics.
 Identity Run::identity() const {
-  RunConfig config = config_;
+  RunConfig config = written_;
   config.min_acgt = data_->min_acgt;
   return identity_of(config);
 }

@@ -24,7 +24,8 @@ enum MessageSlot : std::int64_t {
   kNextState = 7,
   kNextRepeats = 8,  ///< of the DNA targets, those in repeats
   kStop = 9,         ///< ranks that wish to stop
-  kNumMessageSlots = 10,
+  kSamples = 10,     ///< 2: fingerprint of this step's samples, as SplitSum
+  kNumMessageSlots = 12,
 };
 
 /// What the host says of a step before it runs; in a slot of the ring.

@@ -44,7 +44,8 @@ StepWork::StepWork(const StepSetup& setup, const StepBlock& block, Timings& timi
              setup.execution),
       weights_(model_.table().block_size(),
                block_room(model_.table().block_size(), setup.config.train, setup.world.size()),
-               setup.execution.activations, setup.ops) {
+               setup.execution.activations, setup.ops),
+      totals_(local_, block.message(kDnaTotals, kNextDna), setup.ops) {
   for (std::int64_t j = 0; j < local_; ++j) {
     batches_.emplace_back(model_.shape(), setup.ops.device());
   }
@@ -141,21 +142,32 @@ void StepWork::begin() {
                          .beta2 = static_cast<float>(config.optimizer.beta2)},
                         setup_.stream);
   core::copy(block_.message(), block_.base(), setup_.stream);
+  totals_.clear(setup_.stream);
+}
+
+/// Where the losses of micro-batch `j` are summed.
+model::LossOutputs StepWork::losses_of(std::size_t j) const {
+  const model::BatchShape& shape = model_.shape();
+  const View row = totals_.leaf(static_cast<std::int64_t>(j));
+  model::LossOutputs losses;
+  if (shape.dna_slots > 0) losses.dna_totals = row.slice(kDnaTotals, 3);
+  if (shape.state_slots > 0) losses.state_totals = row.slice(kStateTotals, 3);
+  return losses;
 }
 
 void StepWork::compute(RecordedStep& recording) {
-  const model::BatchShape& shape = model_.shape();
-  model::LossOutputs losses;
-  if (shape.dna_slots > 0) losses.dna_totals = block_.message(kDnaTotals, 3);
-  if (shape.state_slots > 0) losses.state_totals = block_.message(kStateTotals, 3);
   for (std::size_t j = 0; j < batches_.size(); ++j) {
     const kernels::StepState* const state = &block_.states()[j];
+    const model::LossOutputs losses = losses_of(j);
     measure(Part::forward, [&] {
       model_.forward(batches_[j], weights_.blocks(), state, /*training=*/true, losses,
                      forward_hooks(j), setup_.stream);
     });
     if (shards_ && j == 0) shards_->forward_ended();
-    if (j + 1 == batches_.size()) return backward_last(j, recording);
+    if (j + 1 == batches_.size()) {
+      totals_.sum(setup_.stream);
+      return backward_last(j, recording);
+    }
     const auto leaf = static_cast<std::int64_t>(j);
     measure(Part::backward, [&] {
       model_.backward(batches_[j], weights_.blocks(), state, gradient_leaf(leaf), {},

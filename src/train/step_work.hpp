@@ -20,6 +20,7 @@
 #include "train/step_block.hpp"
 #include "train/step_setup.hpp"
 #include "train/timings.hpp"
+#include "train/totals_tree.hpp"
 #include "train/weights.hpp"
 
 namespace epi::train {
@@ -68,6 +69,7 @@ class StepWork {
  private:
   void begin();
   void compute(RecordedStep& recording);
+  [[nodiscard]] model::LossOutputs losses_of(std::size_t j) const;
   void backward_last(std::size_t j, RecordedStep& recording);
   void exchange_from(std::int64_t offset, RecordedStep& recording);
   [[nodiscard]] model::BlockHooks forward_hooks(std::size_t j);
@@ -89,6 +91,7 @@ class StepWork {
   model::MaskedModel model_;
   Weights weights_;
   std::optional<GradientTree> tree_;
+  TotalsTree totals_;                   // of both objectives
   std::optional<dist::TreeSum> pairs_;  // of reproducible runs on devices
   std::optional<dist::GradientBuckets> buckets_;
   std::optional<ShardedParameters> shards_;

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "train/algorithms.hpp"
+#include "train/rank_share.hpp"
 #include "train/run.hpp"
 #include "train/threads.hpp"
 
@@ -24,7 +25,7 @@ std::int64_t peak_resident_bytes() {
 RunResult Run::go() {
   threads_ = threads_per_rank(config_.train.threads, world_, log_);
   dist::agree(world_, [&] {
-    check_ranks(config_, world_.size());
+    config_ = shared_over(written_, world_.size());
     data_.emplace(open_run_data(config_, world_));
     ops_ = make_ops(place_.device.device, threads_, config_.train.reproducible);
   });
@@ -115,7 +116,8 @@ void Run::record(const StepReport& report) {
          .gradient_norm = report.gradient_norm,
          .skipped = report.skipped,
          .tokens_per_s = tokens / report.seconds,
-         .seconds = report.seconds});
+         .seconds = report.seconds,
+         .fingerprint = report.samples});
   }
   status_->add(report);
 }

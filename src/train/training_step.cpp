@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "train/recorded_step.hpp"
+#include "train/sample_fingerprint.hpp"
 #include "train/schedule.hpp"
 #include "train/step_block.hpp"
 #include "train/step_work.hpp"
@@ -52,7 +53,7 @@ struct TrainingStep::State {
 
   void initialise() const;
   void prime();
-  void fill(std::int64_t step, bool wish_to_stop) const;
+  void fill(std::int64_t step, bool wish_to_stop);
   [[nodiscard]] StepState state_of(std::int64_t step, std::int64_t j) const;
   void queue();
   [[nodiscard]] StepReport collect();
@@ -74,6 +75,7 @@ struct TrainingStep::State {
   std::int64_t run_here = 0;     // of these, by this object
   std::int64_t fresh = 0;        // the last one that was begun with none under way
   bool primed = false;
+  std::uint64_t next_samples = 0;  // of this rank, as fingerprint_of, in the step not yet begun
   RunProgress progress;
 };
 
@@ -116,15 +118,17 @@ StepState TrainingStep::State::state_of(std::int64_t step, std::int64_t j) const
 }
 
 // All that the device is told of a step, and of the batch that it assembles for the next one.
-void TrainingStep::State::fill(std::int64_t step, bool wish_to_stop) const {
+void TrainingStep::State::fill(std::int64_t step, bool wish_to_stop) {
   const StepUpload upload = block.upload(step);
   const auto windows = static_cast<std::size_t>(setup.config.train.micro_batch);
+  const SplitSum trained = SplitSum::of(std::exchange(next_samples, 0));
   for (std::int64_t j = 0; j < local; ++j) {
     const auto at = static_cast<std::size_t>(j);
     upload.states[at] = state_of(step, j);
     upload.next[at] = state_of(step + 1, j);
     const auto samples = upload.samples.subspan(at * windows, windows);
     setup.samples.samples(upload.next[at].first_slot, samples);
+    next_samples += fingerprint_of(upload.next[at].first_slot, samples);
     if (setup.ops.device() != core::kCpu) {
       kernels::check_samples(setup.corpus.host(), samples, setup.config.tokens);
     }
@@ -132,6 +136,8 @@ void TrainingStep::State::fill(std::int64_t step, bool wish_to_stop) const {
   upload.states.back() = state_of(step, 0);
   std::ranges::fill(upload.base, 0.0);
   upload.base[kStop] = wish_to_stop ? 1.0 : 0.0;
+  upload.base[kSamples] = trained.low;
+  upload.base[kSamples + 1] = trained.high;
 }
 
 // As if step `begun` had ended here.
@@ -164,6 +170,8 @@ StepReport TrainingStep::State::collect() {
   progress.step = step;
   progress.updates += skipped ? 0 : 1;
   progress.skipped += skipped ? 1 : 0;
+  const SplitSum samples{outcome.message[kSamples], outcome.message[kSamples + 1]};
+  progress.fingerprint = rolled(progress.fingerprint, samples.value());
   StepReport done = report(step, outcome);
   if (ahead > 0) timings.add(Part::device, done.seconds);
   return done;
@@ -186,6 +194,7 @@ StepReport TrainingStep::State::report(std::int64_t step, const StepOutcome& out
   report.gradient_norm = std::sqrt(outcome.update->gradient_sum_squares);
   report.skipped = outcome.update->skipped != 0;
   report.stop = outcome.message[kStop] > 0.0;
+  report.samples = progress.fingerprint;
   report.seconds = seconds_of(step);
   if (step == begun) report.exchange = work.exchange();
   return report;

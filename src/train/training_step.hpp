@@ -40,6 +40,7 @@ struct StepReport {
   double gradient_norm = 0.0;  ///< before clipping
   bool skipped = false;        ///< the gradient was not finite; nothing was changed
   bool stop = false;           ///< some rank wishes to stop
+  std::uint64_t samples = 0;   ///< RunProgress::fingerprint after this step
   double seconds = 0.0;        ///< by the device's clock, from the end of the step before
   /// Of this rank; only where no later step has begun.
   std::optional<dist::ExchangeStatistics> exchange;

@@ -276,6 +276,8 @@ TEST_F(OpsChecks, losses_without_state_or_with_float_totals_are_refused) {
 TEST_F(OpsChecks, elementwise_sizes_are_checked) {
   const Tensor a = real({5}), b = real({6}), out = real({5});
   refuses(&Ops::combine, CombineArgs{a, b, out}, {"b is f32[6]", "must be f32[5]"});
+  const Tensor totals(DType::f64, {5});
+  refuses(&Ops::combine, CombineArgs{totals, totals, out}, {"out is f32[5]", "must be f64[5]"});
   refuses(&Ops::convert, ConvertArgs{a, out}, {"out is f32[5]", "must be bf16[5]"});
   refuses(&Ops::activate, ActivateArgs{Activation::none, a, out}, {"without an activation"});
   refuses(&Ops::sum_squares, SumSquaresArgs{a, out}, {"out is f32[5]", "must be f64[1]"});

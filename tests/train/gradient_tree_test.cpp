@@ -17,21 +17,24 @@ float value(std::int64_t leaf, std::int64_t element) {
   return scales[(leaf * 5 + element) % 8] * (1.0F + 0.01F * static_cast<float>(element + leaf));
 }
 
-// The definition: a tree over [first, first + count) cuts off the largest power of two.
+// The definition: a tree over an even number of leaves is the sum of its halves; over an odd one,
+// the sum from left to right.
 float tree_sum(std::int64_t first, std::int64_t count, std::int64_t element) {
-  if (count == 1) return value(first, element);
-  std::int64_t left = 1;
-  while (left * 2 < count) left *= 2;
-  return tree_sum(first, left, element) + tree_sum(first + left, count - left, element);
+  if (count % 2 == 0) {
+    return tree_sum(first, count / 2, element) + tree_sum(first + count / 2, count / 2, element);
+  }
+  float sum = value(first, element);
+  for (std::int64_t i = 1; i < count; ++i) sum += value(first + i, element);
+  return sum;
 }
 
-std::vector<float> run(std::int64_t leaves, std::int64_t slice) {
+std::vector<float> run(std::int64_t leaves, std::int64_t slice, std::int64_t first = 0) {
   const auto ops = kernels::make_cpu_ops(1);
   core::Stream stream(ops->device());
   GradientTree tree(leaves, core::Tensor(core::DType::f32, {kElements}), *ops);
   for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
     auto* const block = tree.leaf(leaf).as<float>();
-    for (std::int64_t i = 0; i < kElements; ++i) block[i] = value(leaf, i);
+    for (std::int64_t i = 0; i < kElements; ++i) block[i] = value(first + leaf, i);
     if (leaf + 1 < leaves) tree.add(leaf, stream);
   }
   for (std::int64_t end = kElements; end > 0; end = std::max<std::int64_t>(0, end - slice)) {
@@ -52,6 +55,18 @@ TEST(GradientTree_anyNumberOfLeaves_addsInTheFixedOrder, bitForBit) {
   }
 }
 
+// What ranks rely on: their shares are subtrees, whatever the number of micro-batches.
+TEST(GradientTree_overTwoHalves_sumsToTheTreeOverAll, bitForBit) {
+  for (const std::int64_t half : {1, 2, 3, 5, 6, 7, 12, 20}) {
+    const std::vector<float> whole = run(2 * half, kElements);
+    const std::vector<float> left = run(half, kElements);
+    const std::vector<float> right = run(half, kElements, half);
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      ASSERT_EQ(whole[i], left[i] + right[i]) << "two times " << half << ", element " << i;
+    }
+  }
+}
+
 TEST(GradientTree_lastLeafInSlices_givesTheSameBits, asInOne) {
   EXPECT_EQ(run(7, 5), run(7, kElements));
   EXPECT_EQ(run(8, 1), run(8, kElements));
@@ -65,6 +80,8 @@ TEST(GradientTree_blocks_growWithTheLogarithm, fromOne) {
   };
   EXPECT_EQ(bytes(1), block);
   EXPECT_EQ(bytes(2), 2 * block);
+  EXPECT_EQ(bytes(7), 2 * block) << "a row needs no tree";
+  EXPECT_EQ(bytes(12), 4 * block);
   EXPECT_EQ(bytes(8), 4 * block);
   EXPECT_EQ(bytes(1024), 11 * block);
 }

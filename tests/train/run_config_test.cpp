@@ -110,18 +110,6 @@ TEST(RunConfig_dataAndRepeats_reachTheirFields, andHaveDefaults) {
   EXPECT_EQ(config.masks.weight_in_repeats(), 0.25F);
 }
 
-TEST(CheckRanks_sixMicroBatches_namesTheDivisors, unlessTheyDivide) {
-  RunConfig config = read("[train]\nglobal_batch = 12\nmicro_batch = 2\n");
-  check_ranks(config, 1);
-  check_ranks(config, 3);
-  try {
-    check_ranks(config, 4);
-    FAIL() << "4 ranks cannot share 6 micro-batches";
-  } catch (const core::ConfigError& error) {
-    EXPECT_NE(std::string(error.what()).find("1, 2, 3, 6"), std::string::npos) << error.what();
-  }
-}
-
 TEST(CheckSame_changedSetting_namesKeyAndBothValues, butNotCadences) {
   const RunConfig before = read("[train]\nseed = 3\n[schedule]\nsteps = 100\n");
   RunConfig now = read(

@@ -33,7 +33,14 @@ struct Convert {
   }
 };
 
-/// Counters, a handful: not worth more.
+/// Totals, a handful: not worth more.
+__global__ void combine_doubles_kernel(const double* a, const double* b, double* out,
+                                       std::int64_t count) {
+  const std::int64_t i = std::int64_t{simt::block_x()} * simt::num_threads() + simt::thread();
+  if (i < count) out[i] = a[i] + b[i];
+}
+
+/// Likewise counters.
 __global__ void count_to_double_kernel(const std::int64_t* in, double* out, std::int64_t count) {
   const std::int64_t i = std::int64_t{simt::block_x()} * simt::num_threads() + simt::thread();
   if (i < count) out[i] = static_cast<double>(in[i]);
@@ -48,6 +55,12 @@ void convert_floats(const ConvertArgs& args, const Context& context) {
 }  // namespace
 
 void combine(const CombineArgs& args, const Context& context) {
+  if (args.a.dtype() == core::DType::f64) {
+    const Launch launch{.grid_x = blocks_for(args.a.size(), kFlatThreads), .threads = kFlatThreads};
+    simt::launch(combine_doubles_kernel, launch, context.stream, args.a.as<double>(),
+                 args.b.as<double>(), args.out.as<double>(), args.a.size());
+    return;
+  }
   const Combine job{args.a.as<float>(), args.b.as<float>(), args.out.as<float>()};
   for_eights(job, args.a.size(), are_aligned(job.a, job.b, job.out), context.stream);
 }
