@@ -1,6 +1,8 @@
 // A step in the order of its stream: begin, compute and exchange, update, assemble, message.
 #include "train/step_work.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <utility>
 
@@ -107,8 +109,20 @@ dist::Pending StepWork::sum_over_ranks(const View& view, const core::Event& afte
 
 template <class Body>
 void StepWork::measure(Part part, const Body& body) {
-  if (!timed_) return body();
-  timings_.measure(part, body);
+  traced(trace_, name_of(part), setup_.stream, [&] {
+    if (!timed_) return body();
+    timings_.measure(part, body);
+  });
+}
+
+void StepWork::watch(Trace* trace) {
+  trace_ = trace;
+  if (trace == nullptr) return buckets_->watch({});
+  buckets_->watch([trace](std::size_t bucket, std::int64_t bytes, core::Mark begin,
+                          core::Mark end) {
+    trace->add(Track::exchange, fmt::format("bucket {}", bucket), std::move(begin), std::move(end),
+               {{"MB", static_cast<double>(bytes) * 1e-6}});
+  });
 }
 
 void StepWork::prime() {
@@ -194,9 +208,13 @@ void StepWork::backward_last(std::size_t j, RecordedStep& recording) {
   hooks.gradients_done = [&](std::int64_t offset) { exchange_from(offset, recording); };
   started_ = 0;
   // Runs hooks as it goes, so most of the exchange is over when it returns.
-  model_.backward(batches_[j], weights_.blocks(), &block_.states()[j], gradient_leaf(local_ - 1),
-                  hooks, setup_.stream);
-  const auto join = [this] { buckets_->join(setup_.stream); };
+  traced(trace_, name_of(Part::backward), setup_.stream, [&] {
+    model_.backward(batches_[j], weights_.blocks(), &block_.states()[j], gradient_leaf(local_ - 1),
+                    hooks, setup_.stream);
+  });
+  const auto join = [this] {
+    traced(trace_, "join", setup_.stream, [&] { buckets_->join(setup_.stream); });
+  };
   if (buckets_->recordable()) {
     join();
   } else {

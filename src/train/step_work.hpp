@@ -20,6 +20,7 @@
 #include "train/step_block.hpp"
 #include "train/step_setup.hpp"
 #include "train/timings.hpp"
+#include "train/trace.hpp"
 #include "train/totals_tree.hpp"
 #include "train/weights.hpp"
 
@@ -41,6 +42,9 @@ class StepWork {
   void prime();
   /// One step. Where ranks exchange through what can't be recorded, `recording` is cut.
   void step(RecordedStep& recording);
+  /// From now on parts of steps and buckets become spans of `trace`; null: of nothing, as at first.
+  /// Not while a step is recorded.
+  void watch(Trace* trace);
 
   /// To be told of each step that was queued, recorded or not.
   void step_queued();
@@ -86,6 +90,7 @@ class StepWork {
   StepSetup setup_;
   const StepBlock& block_;
   Timings& timings_;
+  Trace* trace_ = nullptr;
   std::int64_t local_;  // micro-batches of this rank
   bool timed_;          // calls return when their work is done
   model::MaskedModel model_;

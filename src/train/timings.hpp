@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 namespace epi::train {
 
@@ -37,7 +39,11 @@ inline constexpr std::size_t kNumParts = 9;
 class Timings {
  public:
   using Clock = std::chrono::steady_clock;
+  /// Told what `measure` measured, once it is over.
+  using Watcher = std::function<void(Part part, Clock::time_point begin, Clock::time_point end)>;
 
+  /// From now on `watcher` hears of every part; empty: nobody, as at first.
+  void watch(Watcher watcher) { watcher_ = std::move(watcher); }
   /// Adds to what the part has taken so far.
   void add(Part part, double seconds) { seconds_[static_cast<std::size_t>(part)] += seconds; }
   /// Of one part, since the run began or was resumed.
@@ -69,7 +75,11 @@ class Timings {
     Scope(Timings& timings, Part part) : timings_(timings), part_(part) {}
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
-    ~Scope() { timings_.add(part_, std::chrono::duration<double>(Clock::now() - start_).count()); }
+    ~Scope() {
+      const Clock::time_point end = Clock::now();
+      timings_.add(part_, std::chrono::duration<double>(end - start_).count());
+      if (timings_.watcher_) timings_.watcher_(part_, start_, end);
+    }
 
    private:
     Timings& timings_;
@@ -78,6 +88,7 @@ class Timings {
   };
 
   std::array<double, kNumParts> seconds_{};
+  Watcher watcher_;
 };
 
 }  // namespace epi::train

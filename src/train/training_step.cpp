@@ -2,6 +2,8 @@
 // reports as late as the device allows.
 #include "train/training_step.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -56,6 +58,7 @@ struct TrainingStep::State {
   void fill(std::int64_t step, bool wish_to_stop);
   [[nodiscard]] StepState state_of(std::int64_t step, std::int64_t j) const;
   void queue();
+  void queue_traced();
   [[nodiscard]] StepReport collect();
   [[nodiscard]] double seconds_of(std::int64_t step);
   [[nodiscard]] StepReport report(std::int64_t step, const StepOutcome& outcome);
@@ -70,6 +73,7 @@ struct TrainingStep::State {
   Timings timings;
   StepWork work;
   RecordedStep recording;
+  Trace* trace = nullptr;
   std::vector<StepMarks> marks;  // of the steps under way, and of the one before
   std::int64_t begun = 0;        // steps
   std::int64_t run_here = 0;     // of these, by this object
@@ -153,13 +157,25 @@ void TrainingStep::State::prime() {
 // The first step chooses algorithms and takes what ops keep; from then on every step is the same.
 void TrainingStep::State::queue() {
   const bool records = setup.config.train.graph && core::Graph::records(setup.ops.device());
-  if (!records || run_here == 0) {
+  if (trace != nullptr) {
+    queue_traced();
+  } else if (!records || run_here == 0) {
     work.step(recording);
   } else {
     if (!recording.recorded()) recording.record([this] { work.step(recording); });
     recording.replay();
   }
   work.step_queued();
+}
+
+// Outside of graphs: what is in one has no marks of its own.
+void TrainingStep::State::queue_traced() {
+  kernels::Profile calls;
+  setup.ops.watch(&calls);
+  const std::string name = fmt::format("step {}", begun + 1);
+  traced(trace, name.c_str(), setup.stream, [&] { work.step(recording); });
+  trace->add(calls.take_calls());
+  setup.ops.watch(nullptr);
 }
 
 StepReport TrainingStep::State::collect() {
@@ -247,6 +263,18 @@ std::optional<StepReport> TrainingStep::drain() {
 
 std::int64_t TrainingStep::begun() const {
   return state_->begun;
+}
+
+void TrainingStep::watch(Trace* trace) {
+  core::require(state_->begun == state_->progress.step, "no step is under way as traces change");
+  state_->trace = trace;
+  state_->work.watch(trace);
+  if (trace == nullptr) return state_->timings.watch({});
+  state_->timings.watch(
+      [trace](Part part, Timings::Clock::time_point begin, Timings::Clock::time_point end) {
+        // Parts of steps are on their own line.
+        if (!in_step(part)) trace->add(Track::host, name_of(part), begin, end);
+      });
 }
 
 const RunProgress& TrainingStep::progress() const {

@@ -14,6 +14,7 @@
 #include "train/checkpoint.hpp"
 #include "train/step_setup.hpp"
 #include "train/timings.hpp"
+#include "train/trace.hpp"
 
 namespace epi::train {
 
@@ -72,6 +73,11 @@ class TrainingStep {
   /// Waits for the last step that was queued and returns its report; nothing when it was read.
   /// Brings sharded parameters up to date on all ranks. Collective.
   std::optional<StepReport> drain();
+
+  /// From now on what happens in steps, and what `timings` measures between them, becomes spans of
+  /// `trace`, which must live until another one, or null, takes its place: null, as at first, watches
+  /// nothing. Nothing may be under way.
+  void watch(Trace* trace);
 
   /// Steps that were begun, resumed ones included.
   [[nodiscard]] std::int64_t begun() const;
