@@ -1,6 +1,7 @@
 // One start of the program: its arguments, its log and, for verbs that run on many ranks, the job.
 #pragma once
 
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -49,10 +50,14 @@ class Session {
   /// this rank has seen ends the other ranks too: they wait for it somewhere.
   [[nodiscard]] int report(const std::exception_ptr& failure);
 
+  /// When the program began, for what starting it took.
+  [[nodiscard]] std::chrono::steady_clock::time_point begun() const { return begun_; }
+
   /// The command line as one text, for provenance.
   [[nodiscard]] std::string command() const;
 
  private:
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   int& argc_;
   char**& argv_;
   std::unique_ptr<dist::MpiRuntime> mpi_;

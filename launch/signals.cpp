@@ -25,6 +25,10 @@ void install(void (*handler)(int)) {
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   for (const int signal : kSignals) ::sigaction(signal, &action, nullptr);
+  // A file that may not grow any more is an error like a full disk, which runs survive; by default
+  // it would kill the process.
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGXFSZ, &action, nullptr);
 }
 
 }  // namespace

@@ -1,5 +1,9 @@
 #include "training.hpp"
 
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
 #include <string>
 
 #include "exit_codes.hpp"
@@ -17,6 +21,17 @@ std::string connected(const train::RunConfig& config, const train::DeviceChoice&
   return session.use_transport(device.device, config.train.exchange);
 }
 
+/// Slurm's end of the job, which it moves for nobody: a job whose limit is changed later keeps it.
+std::optional<std::int64_t> job_end() {
+  const char* text = std::getenv("SLURM_JOB_END_TIME");  // NOLINT(concurrency-mt-unsafe)
+  if (text == nullptr) return std::nullopt;
+  std::int64_t seconds = 0;
+  const char* const end = text + std::strlen(text);
+  const auto parsed = std::from_chars(text, end, seconds);
+  if (parsed.ec != std::errc() || parsed.ptr != end || seconds <= 0) return std::nullopt;
+  return seconds;
+}
+
 }  // namespace
 
 int run_training(const train::RunConfig& config, const std::filesystem::path& out,
@@ -25,8 +40,12 @@ int run_training(const train::RunConfig& config, const std::filesystem::path& ou
   train::StopRequest stop;
   const SignalsStop signals(stop);
   const core::Log log = session.log(level);
-  const train::RunPlace place{
-      .out = out, .device = device, .exchange_line = exchange, .on_hang = session.end_on_hang()};
+  const train::RunPlace place{.out = out,
+                              .device = device,
+                              .exchange_line = exchange,
+                              .on_hang = session.end_on_hang(),
+                              .begun = session.begun(),
+                              .job_end_unix_s = job_end()};
   const train::RunResult result = train::pretrain(config, place, session.world(), log, stop);
   return result.stopped ? kResumable : kDone;
 }

@@ -26,6 +26,8 @@ struct Options {
   std::string device;
   std::string precision;
   std::string recompute;
+  std::string trace;
+  std::string max_time;
   bool print_config = false;
   bool dry_run = false;
   bool quiet = false;
@@ -39,6 +41,8 @@ train::RunConfig read_config(const Options& options) {
   if (!options.device.empty()) config.set("train.device=" + options.device);
   if (!options.precision.empty()) config.set("train.precision=" + options.precision);
   if (!options.recompute.empty()) config.set("train.recompute=" + options.recompute);
+  if (!options.max_time.empty()) config.set("train.max_time=\"" + options.max_time + "\"");
+  if (!options.trace.empty()) config.set("train.trace=\"" + options.trace + "\"");
   return train::read_run_config(config);
 }
 
@@ -96,6 +100,12 @@ void add_pretrain(CLI::App& app, Verb& chosen) {
                    "Of activations and products: auto, fp32 or bf16; sets train.precision");
   verb->add_option("--recompute", options->recompute,
                    "Less memory, more time: none or layer; sets train.recompute");
+  verb->add_option("--max-time", options->max_time,
+                   "Stop and save after so long, as on a signal (exit code 75): 90m, 2.5h, "
+                   "1-12:00:00; sets train.max_time");
+  verb->add_option("--trace", options->trace,
+                   "Record what happens when in a step, or in FIRST-LAST, of every rank: "
+                   "OUT/trace-FIRST-LAST.json; sets train.trace");
   verb->add_flag("--print-config", options->print_config,
                  "Print the configuration with all defaults and stop");
   verb->add_flag("--dry-run", options->dry_run,

@@ -12,6 +12,10 @@ void ExchangeTotals::add(const dist::ExchangeStatistics& step) {
   exposed_s += step.exposed_s;
 }
 
+double ExchangeTotals::exposed_per_step_s() const {
+  return steps > 0 ? exposed_s / static_cast<double>(steps) : 0.0;
+}
+
 double ExchangeTotals::overlap() const {
   return exchange_s > 0.0 ? std::clamp(1.0 - exposed_s / exchange_s, 0.0, 1.0) : 1.0;
 }

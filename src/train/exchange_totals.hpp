@@ -16,6 +16,8 @@ struct ExchangeTotals {
   double exposed_s = 0.0;   ///< of these, those that backward did not hide
 
   void add(const dist::ExchangeStatistics& step);
+  /// Mean seconds that a step waits; 0 without steps.
+  [[nodiscard]] double exposed_per_step_s() const;
   /// Hidden share, 0 to 1; 1 where nothing was exchanged.
   [[nodiscard]] double overlap() const;
   /// "exchange 3.10 ms a step, 0.41 ms of it exposed (87 % hidden)"; "" without steps.

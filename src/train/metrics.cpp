@@ -86,48 +86,55 @@ void trim_events(const fs::path& path, std::int64_t step) {
   core::write_durably(path, std::string_view(kept));
 }
 
-int open_for_append(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (descriptor < 0) {
-    throw core::IoError(fmt::format("{}: {}", path.string(), std::strerror(errno)));
-  }
-  return descriptor;
-}
-
-// One write call per line: a kill leaves whole lines and at most one torn one.
-void append(int descriptor, const fs::path& path, std::string_view line) {
-  while (!line.empty()) {
-    const ssize_t written = ::write(descriptor, line.data(), line.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      throw core::IoError(fmt::format("{}: {}", path.string(), std::strerror(errno)));
-    }
-    line.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
 }  // namespace
 
-MetricsLog::MetricsLog(const fs::path& csv, const fs::path& events, std::int64_t step)
-    : csv_path_(csv), events_path_(events) {
-  // Trimmed before they are opened: trimming replaces the files.
-  trim_csv(csv, step);
-  trim_events(events, step);
-  csv_ = open_for_append(csv);
-  events_ = open_for_append(events);
+LineFile::LineFile(fs::path path) : path_(std::move(path)) {
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (descriptor_ < 0) {
+    throw core::IoError(fmt::format("{}: {}", path_.string(), std::strerror(errno)));
+  }
 }
 
-MetricsLog::~MetricsLog() {
-  if (csv_ >= 0) ::close(csv_);
-  if (events_ >= 0) ::close(events_);
+LineFile::~LineFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+// One write call per line: a kill leaves whole lines and at most one torn one. What is refused, the
+// rest of a torn line included, waits for the next.
+void LineFile::append(std::string_view line) {
+  waiting_ += line;
+  trouble_.clear();
+  while (!waiting_.empty()) {
+    const ssize_t written = ::write(descriptor_, waiting_.data(), waiting_.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      trouble_ = fmt::format("{}: {}", path_.string(), std::strerror(errno));
+      return;
+    }
+    waiting_.erase(0, static_cast<std::size_t>(written));
+  }
+}
+
+// Trimmed before they are opened: trimming replaces the files.
+MetricsLog::MetricsLog(const fs::path& csv, const fs::path& events, std::int64_t step)
+    : csv_((trim_csv(csv, step), csv)), events_((trim_events(events, step), events)) {}
+
+const std::string& MetricsLog::trouble() const {
+  return csv_.trouble().empty() ? events_.trouble() : csv_.trouble();
+}
+
+void MetricsLog::flush() {
+  csv_.append("");
+  events_.append("");
+  if (!trouble().empty()) throw core::IoError(trouble());
 }
 
 void MetricsLog::add(const MetricsRow& row) {
-  append(csv_, csv_path_,
-         fmt::format("{},{},{},{},{},{},{},{},{},{},{},{:.1f},{:.6f},{}\n", row.step, row.epoch,
-                     row.samples, row.tokens, row.learning_rate, row.loss, row.dna_loss,
-                     row.state_loss, row.dna_accuracy, row.gradient_norm, row.skipped ? 1 : 0,
-                     row.tokens_per_s, row.seconds, fingerprint_text(row.fingerprint)));
+  csv_.append(fmt::format("{},{},{},{},{},{},{},{},{},{},{},{:.1f},{:.6f},{}\n", row.step,
+                          row.epoch, row.samples, row.tokens, row.learning_rate, row.loss,
+                          row.dna_loss, row.state_loss, row.dna_accuracy, row.gradient_norm,
+                          row.skipped ? 1 : 0, row.tokens_per_s, row.seconds,
+                          fingerprint_text(row.fingerprint)));
 }
 
 void MetricsLog::event(const std::string& name, std::int64_t step,
@@ -138,7 +145,7 @@ void MetricsLog::event(const std::string& name, std::int64_t step,
   for (const EventField& field : fields) {
     std::visit([&](const auto& value) { line[field.key] = value; }, field.value);
   }
-  append(events_, events_path_, line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  events_.append(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace epi::train

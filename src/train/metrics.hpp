@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -33,6 +34,28 @@ struct EventField {
   std::variant<std::int64_t, double, std::string> value;
 };
 
+/// A file that grows by lines. A line that the system refuses (a full disk) is kept and written
+/// before the next one.
+class LineFile {
+ public:
+  /// Of a file that is there; IoError.
+  explicit LineFile(std::filesystem::path path);
+  ~LineFile();
+  /// Not copied: it owns the open file.
+  LineFile(const LineFile&) = delete;
+  LineFile& operator=(const LineFile&) = delete;
+
+  /// Writes what waits and `line`, which ends with a line feed or is empty; not flushed to disk.
+  void append(std::string_view line);
+  /// Why lines are waiting; "" when none are.
+  [[nodiscard]] const std::string& trouble() const { return trouble_; }
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  std::string waiting_, trouble_;
+};
+
 /// Appends to both files of one run; made on the rank that writes.
 class MetricsLog {
  public:
@@ -40,20 +63,18 @@ class MetricsLog {
   /// FormatError if metrics.csv has other columns.
   MetricsLog(const std::filesystem::path& csv, const std::filesystem::path& events,
              std::int64_t step);
-  ~MetricsLog();
-  /// Not copied: it owns both open files.
-  MetricsLog(const MetricsLog&) = delete;
-  MetricsLog& operator=(const MetricsLog&) = delete;
 
-  /// Appends one line, not flushed to disk; IoError.
+  /// Appends one line; what cannot be written waits.
   void add(const MetricsRow& row);
-  /// {"event": name, "time": UTC, "step": step, fields...}
+  /// {"event": name, "time": UTC, "step": step, fields...}; likewise.
   void event(const std::string& name, std::int64_t step, const std::vector<EventField>& fields);
+  /// Why something waits; "" when nothing does.
+  [[nodiscard]] const std::string& trouble() const;
+  /// Writes what waits; IoError when that is refused again.
+  void flush();
 
  private:
-  std::filesystem::path csv_path_, events_path_;
-  int csv_ = -1;
-  int events_ = -1;
+  LineFile csv_, events_;
 };
 
 }  // namespace epi::train

@@ -1,5 +1,5 @@
 // A pre-training run as an object: run_start.cpp sets it up and takes up the newest checkpoint,
-// trainer.cpp loops and says what it cost.
+// trainer.cpp loops, run_save.cpp writes checkpoints, run_end.cpp says what it all cost.
 #pragma once
 
 #include <fmt/format.h>
@@ -14,7 +14,10 @@
 
 #include "dist/watchdog.hpp"
 #include "train/checkpoint.hpp"
+#include "train/checkpoint_writer.hpp"
+#include "train/deadline.hpp"
 #include "train/device_corpus.hpp"
+#include "train/goodput.hpp"
 #include "train/metrics.hpp"
 #include "train/precision.hpp"
 #include "train/run_data.hpp"
@@ -37,6 +40,7 @@ class Run {
         world_(world),
         log_(log),
         stop_(stop),
+        deadline_(deadline_of(config, place)),
         watchdog_(place.on_hang ? config.train.hang_timeout_s : 0.0, place.on_hang,
                   [&world] { return world.failure(); }) {}
 
@@ -60,6 +64,15 @@ class Run {
   void give_up_if_poisoned(const StepReport& report);
   void evaluate();
   void checkpoint();
+  void start_checkpoint();
+  void settle_checkpoint();
+  void tell(const CheckpointOutcome& outcome);
+  [[nodiscard]] bool ending() const;
+  [[nodiscard]] std::string intact_text() const;
+  [[nodiscard]] std::string stop_reason() const;
+  [[nodiscard]] TimeUse time_use();
+  void tell_goodput();
+  void tell_cadence() const;
   void finish();
   void check_alike();
   [[nodiscard]] StepSetup step_setup();
@@ -73,6 +86,9 @@ class Run {
   [[nodiscard]] Identity identity() const;
   [[nodiscard]] CheckpointNote note() const;
   void event(const std::string& name, const std::vector<EventField>& fields);
+  void event_at(std::int64_t step, const std::string& name, const std::vector<EventField>& fields);
+  void tell_of_metrics();
+  [[nodiscard]] static Deadline deadline_of(const RunConfig& config, const RunPlace& place);
 
   const RunConfig& written_;  // as the file says: what checkpoints remember
   RunConfig config_;          // as this number of ranks carries it out
@@ -93,11 +109,25 @@ class Run {
   std::optional<DeviceCorpus> corpus_;
   std::optional<TrainingStep> step_;
   std::optional<Validator> validator_;
-  std::optional<Checkpoint> newest_;  // of the writer: what to resume from
-  std::optional<HostBlocks> host_;    // of the writer: what checkpoints are read into
+  std::optional<Checkpoint> newest_;       // of the writer: what to resume from
+  std::optional<CheckpointWriter> saver_;  // of the writer
   std::optional<StatusLine> status_;
 
-  std::int64_t evaluated_at_ = -1, saved_at_ = -1;
+  Deadline deadline_;
+  RunLife life_;                 // of the writer: what earlier processes left
+  TimeUse use_;                  // of this process: what steps took
+  double steps_s_ = 0.0;         // of this process, skipped and redone ones included
+  TimeUse use_at_save_;          // when the checkpoint under way was begun
+  double slowest_save_s_ = 0.0;  // of the writer
+  double slowest_step_s_ = 0.0;
+  std::string last_failure_;     // of the writer: why a checkpoint was not written
+  std::int64_t saves_ = 0;       // checkpoints begun by this process, with steps to follow
+  double save_wait_s_ = 0.0;     // what steps waited for these
+  std::int64_t intact_at_ = -1;  // of the writer: newest checkpoint known to be whole
+  int failed_in_row_ = 0;        // of the writer: checkpoints that could not be written
+  bool metrics_wait_ = false;    // of the writer: rows that could not be written are kept
+  std::int64_t evaluated_at_ = -1;
+  std::int64_t saved_at_ = -1;  // newest checkpoint begun; the same on all ranks
   int skipped_in_row_ = 0;
   bool checkpoint_due_ = false;
   bool stopping_ = false;  // some rank wishes to stop

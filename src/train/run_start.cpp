@@ -15,6 +15,13 @@ namespace {
 // Fewer bins than this in a window: hidden bins have hardly any visible neighbours to learn from.
 constexpr std::int64_t kFewBins = 4;
 
+/// What the wall's clock said when the process began, seconds since 1970.
+double begun_unix_s(Timings::Clock::time_point begun) {
+  using Seconds = std::chrono::duration<double>;
+  const Seconds now = std::chrono::system_clock::now().time_since_epoch();
+  return (now - Seconds(Timings::Clock::now() - begun)).count();
+}
+
 }  // namespace
 
 void Run::place_corpus() {
@@ -76,6 +83,7 @@ void Run::open_folder() {
     log_.warn("{}: this file system has no locks: make sure that no other run writes there",
               folder_.root.string());
   }
+  saver_.emplace(folder_.checkpoints(), step_->table(), config_.checkpoint_keep);
   FoundCheckpoint found = find_checkpoint(folder_.checkpoints());
   for (const DamagedCheckpoint& damaged : found.damaged) {
     log_.warn("passing over a damaged checkpoint: {}", damaged.reason);
@@ -96,8 +104,7 @@ void Run::open_folder() {
                       "start another run in a new folder",
                       config_.store, data_->store.manifest().digest, before.store_fingerprint));
     }
-    host_.emplace(step_->table().block_size());
-    read_blocks(*found.newest, step_->table(), host_->views());
+    read_blocks(*found.newest, step_->table(), saver_->blocks());
   }
   clean_checkpoints(folder_.checkpoints(), found.damaged);
   core::write_durably(folder_.config(), std::string_view(config_.resolved));
@@ -113,13 +120,13 @@ void Run::take_up() {
   }
   world_.broadcast(core::View(progress.data(), {5}), 0);
   if (progress[0] == 0) return;
-  step_->restore(host_ ? host_->views() : TrainingBlocks{},
+  step_->restore(saver_ ? saver_->blocks() : TrainingBlocks{},
                  {.step = progress[1],
                   .updates = progress[2],
                   .skipped = progress[3],
                   .fingerprint = std::bit_cast<std::uint64_t>(progress[4])});
   result_.first_step = progress[1];
-  saved_at_ = progress[1];
+  saved_at_ = intact_at_ = progress[1];
 }
 
 // A checkpoint holds the same numbers whatever computed them, so this is no reason to refuse.
@@ -138,6 +145,8 @@ void Run::warn_of_other_bits() const {
 }
 
 void Run::open_metrics() {
+  // Before what lies past the checkpoint is dropped.
+  life_ = read_life(folder_.metrics(), folder_.events(), step(), begun_unix_s(place_.begun));
   metrics_ = std::make_unique<MetricsLog>(folder_.metrics(), folder_.events(), step());
 }
 
@@ -163,6 +172,9 @@ void Run::announce() {
         config_.train.micro_batch);
   }
   if (newest_) log_.info("resuming from {}", newest_->path.string());
+  if (deadline_.stale_job_end()) {
+    log_.warn("the job's end that the environment names (SLURM_JOB_END_TIME) has passed: ignored");
+  }
   if (newest_) warn_of_other_bits();
   log_.info("device {}", place_.device.line);
   if (world_.size() > 1) {
@@ -179,6 +191,10 @@ void Run::announce() {
          {"store", config_.store},
          {"store_fingerprint", data_->store.manifest().digest},
          {"ranks", std::int64_t{world_.size()}},
+         {"wall_s", time_use().wall_s},
+         {"lost_start_s", time_use().wall_s},
+         {"down_s", life_.down_s},
+         {"lost_s", life_.lost_s},
          {"world", world_.description()},
          {"device", std::string(ops_->description())},
          {"device_choice", place_.device.line},

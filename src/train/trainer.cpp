@@ -1,10 +1,7 @@
 // The loop of a run: steps, reports, evaluations, checkpoints, and what it all cost.
 #include "train/trainer.hpp"
 
-#include <sys/resource.h>
-
-#include <chrono>
-#include <cmath>
+#include <ctime>
 
 #include "train/algorithms.hpp"
 #include "train/rank_share.hpp"
@@ -12,16 +9,6 @@
 #include "train/threads.hpp"
 
 namespace epi::train {
-namespace {
-
-std::int64_t peak_resident_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return std::int64_t{usage.ru_maxrss} * 1024;
-}
-
-}  // namespace
-
 RunResult Run::go() {
   threads_ = threads_per_rank(config_.train.threads, world_, log_);
   dist::agree(world_, [&] {
@@ -58,9 +45,10 @@ RunResult Run::go() {
 // The host may be a step ahead of its device: what it knows of is what was reported.
 void Run::loop() {
   status_.emplace(log_, config_, step());
+  use_.start_s = time_use().wall_s;
   while (step_->begun() < config_.train.steps && !result_.stopped) {
     watchdog_.expect(fmt::format("step {}", step_->begun() + 1));
-    explained([&] { take(step_->run(stop_.requested())); });
+    explained([&] { take(step_->run(!stop_reason().empty())); });
     if (!boundary()) continue;
     take(step_->drain());
     at_boundary();
@@ -69,6 +57,9 @@ void Run::loop() {
 
 void Run::take(const std::optional<StepReport>& report) {
   if (!report) return;
+  if (saver_) {
+    if (const auto outcome = saver_->poll()) tell(*outcome);
+  }
   step_->timings().measure(Part::report, [&] { record(*report); });
   give_up_if_poisoned(*report);
   if (report->exchange && world_.size() > 1) result_.exchange.add(*report->exchange);
@@ -102,6 +93,10 @@ void Run::record(const StepReport& report) {
   const std::int64_t samples = report.step * config_.train.global_batch;
   const double tokens = static_cast<double>(config_.train.global_batch * config_.tokens.length);
   result_.loss = report.loss;
+  const bool redone = report.step <= life_.last_step;
+  steps_s_ += report.seconds;
+  slowest_step_s_ = std::max(slowest_step_s_, report.seconds);
+  (report.skipped ? use_.skipped_s : redone ? use_.redone_s : use_.useful_s) += report.seconds;
   if (metrics_) {
     metrics_->add(
         {.step = report.step,
@@ -119,6 +114,7 @@ void Run::record(const StepReport& report) {
          .seconds = report.seconds,
          .fingerprint = report.samples});
   }
+  tell_of_metrics();
   status_->add(report);
 }
 
@@ -132,13 +128,13 @@ void Run::give_up_if_poisoned(const StepReport& report) {
        skipped_in_row_);
   event("skip", {{"in_row", std::int64_t{skipped_in_row_}}, {"loss", report.loss}});
   if (skipped_in_row_ < kMaxSkippedInRow) return;
+  if (saver_) settle_checkpoint();
   event("give_up", {{"reason", "non-finite gradients"}});
+  tell_goodput();
   const std::string message = fmt::format(
       "{} steps in a row had a gradient that is not finite (last: step {}, loss {}): try a lower "
       "optimizer.learning_rate or a longer schedule.warmup_steps; {}",
-      skipped_in_row_, report.step, report.loss,
-      saved_at_ >= 0 ? fmt::format("the checkpoint of step {} is intact", saved_at_)
-                     : std::string("no checkpoint was written yet"));
+      skipped_in_row_, report.step, report.loss, intact_text());
   dist::agree(world_, [&] { throw core::NumericError(message); });
 }
 
@@ -162,60 +158,11 @@ void Run::evaluate() {
                  {"state_accuracy", scores.state.accuracy()}});
 }
 
-void Run::checkpoint() {
-  if (saved_at_ == step()) return;
-  watchdog_.expect(fmt::format("the checkpoint of step {}", step()));
-  bool saved = true;  // as the writer finds; the others hold the same parameters
-  step_->timings().measure(Part::checkpoint, [&] {
-    dist::agree(world_, [&] {
-      if (writer() && !host_) host_.emplace(step_->table().block_size());
-    });
-    step_->snapshot(host_ ? host_->views() : TrainingBlocks{});
-    dist::agree(world_, [&] {
-      if (!writer()) return;
-      saved = step_->parameters_finite();
-      if (!saved) return;
-      const auto path =
-          write_checkpoint(folder_.checkpoints(), note(), step_->table(), host_->views());
-      prune_checkpoints(folder_.checkpoints(), step(), config_.checkpoint_keep);
-      event("checkpoint", {{"path", path.filename().string()}});
-    });
-  });
-  std::int32_t outcome = saved ? 1 : 0;
-  world_.broadcast(core::View(&outcome, {1}), 0);
-  if (outcome == 0) {
-    warn("no checkpoint at step {}: parameters are not finite", step());
-    return;
-  }
-  saved_at_ = step();
-  checkpoint_due_ = false;
-}
-
-void Run::finish() {
-  watchdog_.rest();
-  Timings& timings = step_->timings();
-  const std::int64_t steps = step() - result_.first_step;
-  const double tokens =
-      static_cast<double>(steps * config_.train.global_batch * config_.tokens.length);
-  std::int64_t peak = peak_resident_bytes();
-  world_.start(dist::Reduce::max, core::View(&peak, {1}), {}).wait(*stream_);
-  result_.step = step();
-  result_.skipped = step_->progress().skipped;
-  result_.timings = timings;
-  result_.tokens_per_s = steps > 0 ? tokens / timings.step_seconds() : 0.0;
-  result_.state_bytes = static_cast<std::int64_t>(step_->memory().total());
-  result_.peak_bytes = peak;
-  if (steps == 0) log_.info("step {} of {}: this run is complete", step(), config_.train.steps);
-  if (result_.stopped) {
-    log_.info("stopped by signal at step {}, checkpoint of step {}: start again to go on", step(),
-              saved_at_);
-  }
-  log_.info("{}", describe_costs(result_));
-  event(result_.stopped ? "stop" : "end", cost_fields(result_));
-}
-
-void Run::event(const std::string& name, const std::vector<EventField>& fields) {
-  if (metrics_) metrics_->event(name, step(), fields);
+Deadline Run::deadline_of(const RunConfig& config, const RunPlace& place) {
+  return {{config.train.max_time_s, config.train.stop_margin_s, place.job_end_unix_s},
+          place.begun,
+          Timings::Clock::now(),
+          std::int64_t{std::time(nullptr)}};
 }
 
 RunResult pretrain(const RunConfig& config, const RunPlace& place, dist::Communicator& world,
