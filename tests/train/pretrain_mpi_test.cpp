@@ -47,6 +47,30 @@ TEST(PretrainMpi_anyRanks, sameLossesAsOneProcess) {
   world->barrier();
 }
 
+// Whoever updates which part of the parameters.
+TEST(PretrainMpi_shardedOptimizer, sameLossesAsUnsharded) {
+  const std::unique_ptr<dist::Communicator> world = runtime->world();
+  const fs::path folder = common_folder(*world);
+  const bool first = world->rank() == 0;
+  if (first) write_tiny_store(folder / "store");
+  world->barrier();
+  RunConfig config = tiny_config(folder / "store");
+  config.train.precision = Precision::fp32;
+  const core::Log log;
+  const StopRequest stop;
+  pretrain(config, {folder / "whole"}, *world, log, stop);
+  config.train.shard_optimizer = true;
+  pretrain(config, {folder / "sharded"}, *world, log, stop);
+  if (first) {
+    const std::vector<double> truth = metrics_column(folder / "whole", kLossColumn);
+    const std::vector<double> loss = metrics_column(folder / "sharded", kLossColumn);
+    ASSERT_EQ(loss.size(), 20U);
+    for (std::size_t i = 0; i < loss.size(); ++i) EXPECT_NEAR(loss[i], truth[i], 1e-6 * truth[i]);
+    fs::remove_all(folder);
+  }
+  world->barrier();
+}
+
 }  // namespace
 }  // namespace epi::train
 
