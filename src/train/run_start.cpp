@@ -173,7 +173,7 @@ void Run::announce() {
   }
   if (newest_) log_.info("resuming from {}", newest_->path.string());
   if (deadline_.stale_job_end()) {
-    log_.warn("the job's end that the environment names (SLURM_JOB_END_TIME) has passed: ignored");
+    warn("the job's end that the environment names (SLURM_JOB_END_TIME) has passed: ignored");
   }
   if (newest_) warn_of_other_bits();
   log_.info("device {}", place_.device.line);
