@@ -55,6 +55,7 @@ int run(int argc, char** argv, Session& session) {
   add_evaluate(app, chosen);
   add_leak(app, chosen);
   add_bench(app, chosen);
+  add_scale(app, chosen);
   try {
     app.parse(argc, argv);
     if (!version && !chosen) throw CLI::RequiredError("A verb");

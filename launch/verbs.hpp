@@ -26,5 +26,7 @@ void add_evaluate(CLI::App& app, Verb& chosen);
 void add_leak(CLI::App& app, Verb& chosen);
 /// How fast a training step is on this machine.
 void add_bench(CLI::App& app, Verb& chosen);
+/// How training scales over ranks, measured and predicted.
+void add_scale(CLI::App& app, Verb& chosen);
 
 }  // namespace epi::launch
