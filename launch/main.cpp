@@ -52,6 +52,7 @@ int run(int argc, char** argv, Session& session) {
   add_inspect(app, chosen);
   add_verify(app, chosen);
   add_pretrain(app, chosen);
+  add_sweep(app, chosen);
   add_evaluate(app, chosen);
   add_leak(app, chosen);
   add_bench(app, chosen);

@@ -20,6 +20,8 @@ void add_inspect(CLI::App& app, Verb& chosen);
 void add_verify(CLI::App& app, Verb& chosen);
 /// Trains a model, or resumes a run.
 void add_pretrain(CLI::App& app, Verb& chosen);
+/// Trains the runs of a grid, one per task of a job array, and collects them.
+void add_sweep(CLI::App& app, Verb& chosen);
 /// Scores a checkpoint beside the baselines.
 void add_evaluate(CLI::App& app, Verb& chosen);
 /// What a training set shares with data to judge by.

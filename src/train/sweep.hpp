@@ -1,0 +1,72 @@
+// A sweep: the runs of a grid, one per cell, each in a folder of its own below one folder. Tasks of
+// a job array train them side by side, in any order and on any machines; nothing is shared but the
+// grid. Afterwards one table holds all of them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/config_grid.hpp"
+#include "train/run_config.hpp"
+
+namespace epi::train {
+
+class Sweep {
+ public:
+  /// Reads the grid and the configuration it begins with. MissingError, ConfigError.
+  explicit Sweep(const std::filesystem::path& grid);
+
+  [[nodiscard]] const core::ConfigGrid& grid() const { return grid_; }
+  /// Number of cells.
+  [[nodiscard]] std::int64_t size() const { return grid_.size(); }
+
+  /// The configuration of one cell: the grid's, [set], `assignments` ("section.key=value"), then
+  /// the cell's own values. ConfigError naming the cell; UsageError when there is no such cell.
+  [[nodiscard]] RunConfig config(std::int64_t index,
+                                 const std::vector<std::string>& assignments = {}) const;
+
+  /// Reads the configuration of every cell: what is wrong in one of them is heard before any of
+  /// them waits in a queue. ConfigError naming the cell.
+  void check(const std::vector<std::string>& assignments = {}) const;
+
+  /// "cell 3 of grid.toml (train.seed = 2, model.size = 'tiny')", for messages and logs.
+  [[nodiscard]] std::string name(std::int64_t index) const;
+
+ private:
+  core::ConfigGrid grid_;
+  std::string base_;  // text of the configuration
+};
+
+/// The run's folder: OUT/cell-000012.
+[[nodiscard]] std::filesystem::path cell_folder(const std::filesystem::path& out,
+                                                std::int64_t index);
+
+/// InputError when the folder holds the run of other values than this cell's: another grid, or the
+/// same before it was changed, was trained there.
+void check_cell_folder(const Sweep& sweep, std::int64_t index, const std::filesystem::path& out);
+
+enum class CellState : std::uint8_t {
+  missing,     ///< no checkpoint yet
+  unfinished,  ///< a checkpoint of an earlier step than the last
+  done,        ///< a checkpoint of the last step
+};
+
+/// One table of all runs below `out`.
+struct SweepResults {
+  /// Tab-separated, a header and a row per cell: cell, the keys that vary, state, step, steps,
+  /// ranks, losses of the last step and of the last evaluation, tokens/s, the digest of the weights
+  /// (equal for equal bits) and the run's folder. What a run has not got is empty.
+  std::string table;
+  std::int64_t done = 0, unfinished = 0, missing = 0;
+};
+
+/// Reads what the runs left: metrics.csv, events.jsonl and the newest checkpoint's manifest.
+/// InputError (see check_cell_folder), FormatError naming a file that is damaged, IoError.
+[[nodiscard]] SweepResults collect(const Sweep& sweep, const std::filesystem::path& out);
+
+/// The cells without results: cell and the keys that vary, tab-separated.
+[[nodiscard]] std::string cells_table(const Sweep& sweep);
+
+}  // namespace epi::train
