@@ -3,8 +3,10 @@
 
 #include <cstdio>
 #include <optional>
+#include <sstream>
 #include <string>
 
+#include "core/error.hpp"
 #include "data/preflight.hpp"
 #include "data/prepare.hpp"
 #include "exit_codes.hpp"
@@ -16,17 +18,45 @@ namespace {
 
 struct Options {
   data::PrepareOptions prepare;
+  std::string part;
   bool dry_run = false;
 };
 
-/// Every step is local, and all ranks agree on its outcome before any of them begins the next.
-data::PrepareReport run(const data::PrepareOptions& options, Session& session) {
+/// Which of how many tasks of a job array this is, from 0; alone it is the only one.
+struct Share {
+  int index = 0, count = 1;
+};
+
+Share share_named(const std::string& text) {
+  Share share;
+  char slash = 0;
+  std::istringstream words(text);
+  if (words >> share.index >> slash >> share.count && slash == '/' && words.peek() == EOF &&
+      share.index >= 1 && share.index <= share.count && share.count <= 1'000'000) {
+    return {share.index - 1, share.count};
+  }
+  throw core::UsageError("prepare --part " + text +
+                         ": expected I/N, as in 1/16 to 16/16 for sixteen tasks");
+}
+
+/// Every step is local, and all ranks agree on its outcome before any of them begins the next. Of a
+/// share, only the inputs are read: the same command without --part finds them and does the rest.
+data::PrepareReport run(const data::PrepareOptions& options, const std::optional<Share>& share,
+                        Session& session) {
   dist::Communicator& world = session.world();
   std::optional<data::Preparation> preparation;
   data::PrepareReport report;
   const int part = world.rank();
   const int parts = world.size();
   dist::agree(world, [&] { preparation.emplace(options, session.log()); });
+  if (share) {
+    dist::agree(world, [&] {
+      preparation->read_inputs(share->index * parts + part, share->count * parts);
+    });
+    report.summary = {"inputs of part " + std::to_string(share->index + 1) + " of " +
+                      std::to_string(share->count) + " are read"};
+    return report;
+  }
   dist::agree(world, [&] { preparation->claim(part); });
   dist::agree(world, [&] { preparation->read_inputs(part, parts); });
   dist::agree(world, [&] { preparation->plan(); });
@@ -49,7 +79,9 @@ int prepare(const Options& options, Session& session) {
   data::PrepareOptions complete = options.prepare;
   complete.command = session.command();
   complete.threads = train::threads_per_rank(complete.threads, session.world(), session.log());
-  const data::PrepareReport report = run(complete, session);
+  const std::optional<Share> share =
+      options.part.empty() ? std::nullopt : std::optional(share_named(options.part));
+  const data::PrepareReport report = run(complete, share, session);
   if (session.speaks()) {
     for (const std::string& line : report.warnings) session.log().warn("{}", line);
     for (const std::string& line : report.summary) std::printf("%s\n", line.c_str());
@@ -119,6 +151,9 @@ void add_prepare(CLI::App& app, Verb& chosen) {
   verb->add_option("--threads", o.threads, "Of each rank; 0: its share of the cores")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  verb->add_option("--part", options->part,
+                   "I/N: only read the inputs that fall to task I of N, for the same command "
+                   "without --part to find");
   verb->add_flag("--dry-run", options->dry_run, "Check and say what would be done; write nothing");
   verb->callback([options, &chosen] {
     chosen = [options](Session& session) { return prepare(*options, session); };
