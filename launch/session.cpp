@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/failure.hpp"
 #include "exit_codes.hpp"
+#include "train/alike.hpp"
 
 namespace epi::launch {
 namespace {
@@ -49,6 +50,7 @@ dist::Communicator& Session::world() {
     if (under_launcher()) {
       mpi_ = std::make_unique<dist::MpiRuntime>(argc_, argv_);
       world_ = mpi_->world();
+      train::check_program(*world_);
     } else {
       world_ = dist::make_solo();
     }

@@ -21,7 +21,8 @@ class Session {
   Session(int& argc, char**& argv) : argc_(argc), argv_(argv) {}
 
   /// All ranks of the job. The first call starts MPI, but only under a launcher (mpirun, srun): a
-  /// program started by hand is a job of one rank and needs no MPI at run time.
+  /// program started by hand is a job of one rank and needs no MPI at run time. Collective then;
+  /// UsageError when the ranks run unlike programs.
   [[nodiscard]] dist::Communicator& world();
 
   /// Makes the ranks' world fit for the memory of `device` (dist::use_transport) and returns the

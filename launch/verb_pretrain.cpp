@@ -10,6 +10,7 @@
 #include "core/config.hpp"
 #include "dry_run.hpp"
 #include "exit_codes.hpp"
+#include "train/alike.hpp"
 #include "train/run_config.hpp"
 #include "train/threads.hpp"
 #include "training.hpp"
@@ -60,6 +61,7 @@ train::RunConfig agreed_config(const Options& options, dist::Communicator& world
       throw core::UsageError("pretrain: --out is required");
     }
   });
+  train::check_configuration(config->resolved, world);
   return std::move(*config);
 }
 

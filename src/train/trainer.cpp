@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "train/algorithms.hpp"
+#include "train/alike.hpp"
 #include "train/rank_share.hpp"
 #include "train/run.hpp"
 #include "train/threads.hpp"
@@ -16,6 +17,7 @@ RunResult Run::go() {
     data_.emplace(open_run_data(config_, world_));
     ops_ = make_ops(place_.device.device, threads_, config_.train.reproducible);
   });
+  check_store(data_->store.manifest().digest, config_.store, world_);
   check_alike();
   precision_ = choose_precision(config_.train.precision, *ops_, world_);
   if (world_.size() > 1 && config_.train.exchange_precision == core::DType::bf16) {
