@@ -45,10 +45,10 @@ MpiRuntime::~MpiRuntime() {
   (void)MPI_Finalize();
 }
 
-std::unique_ptr<Communicator> MpiRuntime::world(HostExchange exchange) {
+std::unique_ptr<Communicator> MpiRuntime::world(HostExchange exchange, PretendedHosts hosts) {
   MPI_Comm copy = MPI_COMM_NULL;
   check(MPI_Comm_dup(MPI_COMM_WORLD, &copy), "MPI_Comm_dup");
-  return make_mpi_rank(copy, exchange);
+  return make_mpi_rank(copy, exchange, hosts);
 }
 
 void library_sum(const View& view) {

@@ -8,10 +8,15 @@
 
 namespace epi::dist {
 
-/// How ranks of one host sum. Between hosts it is always messages.
+/// How ranks of one host sum. Between hosts it is always messages, and the bits are the same.
 enum class HostExchange : std::uint8_t {
-  shared_memory,  ///< an MPI shared window, summed by our own code in rank order
-  messages,       ///< MPI's own reductions: where /dev/shm is too small, and to test that path
+  shared_memory,  ///< an MPI shared window, where each rank sums its share from everybody's memory
+  messages,       ///< between any two ranks: where /dev/shm is too small, and to test that path
+};
+
+/// Several hosts on one: `ranks` in a row count as a host. 0: the hosts as they are.
+struct PretendedHosts {
+  int ranks = 0;
 };
 
 /// MPI_Init .. MPI_Finalize as an owner; one per process, made in main. Refuses with UsageError
@@ -33,11 +38,11 @@ class MpiRuntime {
   MpiRuntime(const MpiRuntime&) = delete;
   MpiRuntime& operator=(const MpiRuntime&) = delete;
 
-  /// All ranks of the job; every rank calls it. Valid while the runtime lives. Sums are in rank
-  /// order on one host with shared memory, and in MPI's order, fixed for a number of ranks,
-  /// otherwise.
+  /// All ranks of the job; every rank calls it. Valid while the runtime lives. Sums go through the
+  /// memory of each host first and between hosts by messages, where each host has the next 2^k
+  /// ranks; otherwise all of it is messages. Tests pretend several hosts.
   [[nodiscard]] std::unique_ptr<Communicator> world(
-      HostExchange exchange = HostExchange::shared_memory);
+      HostExchange exchange = HostExchange::shared_memory, PretendedHosts hosts = {});
 
  private:
   int exceptions_at_start_;

@@ -28,7 +28,7 @@ MpiRuntime::MpiRuntime(int&, char**&) : exceptions_at_start_(0) {
 
 MpiRuntime::~MpiRuntime() = default;
 
-std::unique_ptr<Communicator> MpiRuntime::world(HostExchange) {
+std::unique_ptr<Communicator> MpiRuntime::world(HostExchange, PretendedHosts) {
   return make_solo();
 }
 

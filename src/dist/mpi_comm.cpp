@@ -6,22 +6,8 @@
 #include <string_view>
 
 #include "core/error.hpp"
-#include "dist/ordered_reduce.hpp"
 
 namespace epi::dist {
-namespace {
-
-/// MPI's form of a reduction: theirs into mine, element by element. Also for MPI_MAX: `op` is part
-/// of the function, since MPI hands nothing else over.
-template <Reduce op>
-void combine_bf16(void* theirs, void* mine, int* count, MPI_Datatype*) {
-  const std::byte* const inputs[] = {static_cast<std::byte*>(mine),
-                                     static_cast<std::byte*>(theirs)};
-  reduce_in_tree(op, core::DType::bf16, inputs, static_cast<std::byte*>(mine), *count);
-}
-
-}  // namespace
-
 void check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
   char text[MPI_MAX_ERROR_STRING];
@@ -49,18 +35,6 @@ MPI_Datatype mpi_type(core::DType type) {
   return MPI_BYTE;
 }
 
-ReduceOp::ReduceOp(Reduce op, core::DType type)
-    : op_(op == Reduce::sum ? MPI_SUM : MPI_MAX), ours_(type == core::DType::bf16) {
-  if (!ours_) return;
-  check(MPI_Op_create(op == Reduce::sum ? combine_bf16<Reduce::sum> : combine_bf16<Reduce::max>, 1,
-                      &op_),
-        "MPI_Op_create");
-}
-
-ReduceOp::~ReduceOp() {
-  if (ours_) (void)MPI_Op_free(&op_);
-}
-
 bool FreeGuard::may_free() const {
   int finalized = 0;
   (void)MPI_Finalized(&finalized);
@@ -75,6 +49,38 @@ Comm::Comm(MPI_Comm comm) : comm_(comm) {
 
 Comm::~Comm() {
   if (guard_.may_free()) (void)MPI_Comm_free(&comm_);
+}
+
+namespace {
+
+/// `part` is one message. Parts go straight to their places: the receive type is a part whose
+/// extent is the distance between places.
+void gather_message(const Comm& comm, const ConstView& part, std::byte* first,
+                    std::size_t distance) {
+  const MPI_Datatype element = mpi_type(part.dtype());
+  const auto count = static_cast<int>(part.size());
+  MPI_Datatype plain = MPI_DATATYPE_NULL;
+  MPI_Datatype spaced = MPI_DATATYPE_NULL;
+  check(MPI_Type_contiguous(count, element, &plain), "MPI_Type_contiguous");
+  check(MPI_Type_create_resized(plain, 0, static_cast<MPI_Aint>(distance), &spaced),
+        "MPI_Type_create_resized");
+  check(MPI_Type_commit(&spaced), "MPI_Type_commit");
+  const bool in_place =  // already where it goes
+      part.raw() == first + distance * static_cast<std::size_t>(comm.rank());
+  check(MPI_Allgather(in_place ? MPI_IN_PLACE : part.raw(), count, element, first, 1, spaced,
+                      comm.get()),
+        "MPI_Allgather");
+  check(MPI_Type_free(&spaced), "MPI_Type_free");
+  check(MPI_Type_free(&plain), "MPI_Type_free");
+}
+
+}  // namespace
+
+void gather_parts(const Comm& comm, const ConstView& part, std::byte* first, std::size_t distance) {
+  in_pieces(part.size(), part.dtype(), kMessageBytes, [&](std::int64_t begin, int count) {
+    const ConstView message = part.slice(begin, count);
+    gather_message(comm, message, first + (message.raw() - part.raw()), distance);
+  });
 }
 
 std::unique_ptr<Comm> same_host(const Comm& comm) {

@@ -1,16 +1,19 @@
 // Collectives are complete when `start` returns: Open MPI makes progress only inside calls, so
-// there is no overlap to promise. Sums of one host go through shared memory, everything else
-// through MPI.
+// there is no overlap to promise. Sums go through the memory of each host and by messages of our
+// own between hosts, all in the tree of ranks; what only moves goes through MPI.
 #include "dist/mpi_rank.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
+#include <optional>
 #include <thread>
 
 #include "core/error.hpp"
+#include "dist/call_note.hpp"
+#include "dist/mpi_hosts.hpp"
+#include "dist/mpi_tree.hpp"
 #include "dist/ordered_reduce.hpp"
 #include "dist/shared_reduce.hpp"
 #include "dist/shared_window.hpp"
@@ -19,48 +22,42 @@
 namespace epi::dist {
 namespace {
 
-// Open MPI is about twice as fast on 1 MB pieces as on one large message (105 MB over 2 ranks: 24
-// ms against 50 ms), and a piece always fits MPI's int counts.
-constexpr std::int64_t kPieceBytes = std::int64_t{1} << 20;
-
-std::size_t element_offset(const ConstView& view, std::int64_t element) {
-  return static_cast<std::size_t>(element) * core::size_of(view.dtype());
-}
-
 class MpiRank final : public Communicator {
  public:
-  MpiRank(MPI_Comm comm, HostExchange exchange)
-      : comm_(comm), node_(same_host(comm_)), exchange_(exchange) {
-    int nodes = node_->rank() == 0 ? 1 : 0;
-    check(MPI_Allreduce(MPI_IN_PLACE, &nodes, 1, MPI_INT, MPI_SUM, comm_.get()), "MPI_Allreduce");
-    num_nodes_ = nodes;
-    if (exchange == HostExchange::shared_memory && num_nodes_ == 1 && size() > 1) share_memory();
+  MpiRank(MPI_Comm comm, HostExchange exchange, PretendedHosts pretended)
+      : comm_(comm),
+        hosts_(find_hosts(comm_, pretended.ranks)),
+        exchange_(exchange),
+        tree_(comm_, [this](int rank) { note_.talks_to(rank); }) {
+    // One host is the root of the tree, alone; and alone on a host there is nothing to share.
+    const bool worth = exchange == HostExchange::shared_memory && hosts_.regular && node_size() > 1;
+    if (worth) share_memory();
   }
 
   int rank() const override { return comm_.rank(); }
   int size() const override { return comm_.size(); }
-  int node_rank() const override { return node_->rank(); }
-  int node_size() const override { return node_->size(); }
+  int node_rank() const override { return hosts_.node->rank(); }
+  int node_size() const override { return hosts_.node->size(); }
 
   Pending start(Reduce op, const View& view, const Event& after) override {
     require_reducible(view.dtype());
-    begin(after);
+    const auto call = begin(op == Reduce::sum ? Call::sum : Call::maximum, view.bytes(), after);
     if (size() == 1) return {};
     const View host = staging_.load(view);
     if (shared_)
       shared_->reduce(op, host);
     else
-      reduce_by_messages(op, host);
+      tree_.reduce(op, host);
     staging_.store(view);
     return {};
   }
 
   core::Tensor reducible(core::DType type, std::int64_t count, core::Device device) override {
     require_reducible(type);
-    begin(Event());
+    const auto call = begin(Call::none, 0);
     const std::size_t bytes = static_cast<std::size_t>(count) * core::size_of(type);
     const bool wanted = shared_ && device == core::kCpu && count > 0;
-    if (wanted && !has_room(comm_, bytes)) no_room_ = true;
+    if (wanted && !room_everywhere(bytes)) no_room_ = true;
     if (!wanted || no_room_) return {type, {count}, device};
     return {core::Buffer(device, lent_memory(bytes), bytes), type, {count}};
   }
@@ -68,34 +65,34 @@ class MpiRank final : public Communicator {
   Pending reduce_scatter(const ConstView& whole, const View& part, const Event& after) override {
     require_reducible(whole.dtype());
     require_parts(part, whole);
-    begin(after);
+    const auto call = begin(Call::scattered_sum, whole.bytes(), after);
     const ConstView from = staging_.load(whole);
     const View to = part_staging_.reserve(part);
     if (shared_)
       shared_->reduce_scatter(from, to);
     else
-      scatter_by_messages(from, to);
+      tree_.reduce_scatter(from, to);
     part_staging_.store(part);
     return {};
   }
 
   Pending all_gather(const ConstView& part, const View& whole, const Event& after) override {
     require_parts(part, whole);
-    begin(after);
+    const auto call = begin(Call::gathering, whole.bytes(), after);
     const ConstView from = part_staging_.load(part);
     const View to = staging_.reserve(whole);
-    in_pieces(from.size(), from.dtype(), kPieceBytes,
-              [&](std::int64_t first, int count) { gather_piece(from, to, first, count); });
+    if (!shared_ || !shared_->all_gather(from, to))
+      gather_parts(comm_, from, to.raw(), from.bytes());
     staging_.store(whole);
     return {};
   }
 
   void broadcast(const View& view, int root) override {
     core::require(root >= 0 && root < size(), "the root of a broadcast is a rank");
-    begin(Event());
+    const auto call = begin(Call::broadcast, view.bytes());
     const View host = staging_.load(view);
-    in_pieces(host.size(), host.dtype(), kPieceBytes, [&](std::int64_t first, int count) {
-      check(MPI_Bcast(host.raw() + element_offset(host, first), count, mpi_type(host.dtype()), root,
+    in_pieces(host.size(), host.dtype(), kMessageBytes, [&](std::int64_t first, int count) {
+      check(MPI_Bcast(host.slice(first, count).raw(), count, mpi_type(host.dtype()), root,
                       comm_.get()),
             "MPI_Bcast");
     });
@@ -105,13 +102,16 @@ class MpiRank final : public Communicator {
   Pending exchange(int partner, const ConstView& send, const View& receive,
                    const Event& after) override {
     core::require(partner >= 0 && partner < size(), "the partner of an exchange is a rank");
-    begin(after);
+    // Not counted among the calls: other ranks need not make one.
+    require_thread();
+    after.synchronize();
+    const CallNote::Scope call(note_, Call::exchange, send.bytes(), partner);
     const ConstView from = part_staging_.load(send);
     const View to = staging_.reserve(receive);
     const auto send_bytes = static_cast<std::int64_t>(from.bytes());
     const auto receive_bytes = static_cast<std::int64_t>(to.bytes());
     // Both partners count the same pieces, as what one sends is what the other receives.
-    in_pieces(std::max(send_bytes, receive_bytes), core::DType::u8, kPieceBytes,
+    in_pieces(std::max(send_bytes, receive_bytes), core::DType::u8, kMessageBytes,
               [&](std::int64_t first, int count) {
                 const auto mine = std::clamp<std::int64_t>(send_bytes - first, 0, count);
                 const auto theirs = std::clamp<std::int64_t>(receive_bytes - first, 0, count);
@@ -123,7 +123,7 @@ class MpiRank final : public Communicator {
   }
 
   std::vector<std::string> gather_text(const std::string& mine) override {
-    begin(Event());
+    const auto call = begin(Call::gathering_of_texts, 0);
     const auto ranks = static_cast<std::size_t>(size());
     const int length = static_cast<int>(mine.size());
     std::vector<int> lengths(ranks), begins(ranks);
@@ -143,65 +143,115 @@ class MpiRank final : public Communicator {
   }
 
   void barrier() override {
-    begin(Event());
-    if (shared_) return shared_->meet();
+    const auto call = begin(Call::barrier, 0);
+    if (shared_ && hosts_.num_hosts == 1) return shared_->meet();
     check(MPI_Barrier(comm_.get()), "MPI_Barrier");
   }
 
   std::unique_ptr<Communicator> node_group() override {
-    begin(Event());
+    const auto call = begin(Call::none, 0);
     MPI_Comm group = MPI_COMM_NULL;
-    check(MPI_Comm_dup(node_->get(), &group), "MPI_Comm_dup");
-    return std::make_unique<MpiRank>(group, exchange_);
+    check(MPI_Comm_dup(hosts_.node->get(), &group), "MPI_Comm_dup");
+    return std::make_unique<MpiRank>(group, exchange_, PretendedHosts{});
   }
 
   std::unique_ptr<Communicator> peer_group() override {
-    begin(Event());
+    const auto call = begin(Call::none, 0);
     MPI_Comm group = MPI_COMM_NULL;
-    check(MPI_Comm_split(comm_.get(), node_->rank(), rank(), &group), "MPI_Comm_split");
-    return std::make_unique<MpiRank>(group, exchange_);
+    check(MPI_Comm_split(comm_.get(), node_rank(), rank(), &group), "MPI_Comm_split");
+    return std::make_unique<MpiRank>(group, exchange_, PretendedHosts{1});
   }
 
   // Open MPI serves this from any thread: it is a message to the launcher.
   void abort(int exit_code) override { (void)MPI_Abort(MPI_COMM_WORLD, exit_code); }
   // Whoever started the ranks ends all of them when one dies.
   std::string failure() const override { return ""; }
-  std::string waiting() const override { return ""; }
+  std::string waiting() const override { return note_.text(missing()); }
   // Those of devices too: they are summed in host memory.
-  bool sums_in_tree(core::Device) const override { return shared_ || size() == 1; }
+  bool sums_in_tree(core::Device) const override { return true; }
   bool capturable() const override { return false; }
   std::string description() const override {
-    return fmt::format("MPI, {} rank{} on {} node{}{}", size(), size() == 1 ? "" : "s", num_nodes_,
-                       num_nodes_ == 1 ? "" : "s",
-                       no_room_ ? ", sums slowed by too small a /dev/shm" : "");
+    return fmt::format("MPI, {} rank{} on {} node{}{}", size(), size() == 1 ? "" : "s",
+                       hosts_.num_hosts, hosts_.num_hosts == 1 ? "" : "s",
+                       no_room_ ? "; sums slowed by too small a /dev/shm" : "");
   }
 
  private:
   void share_memory() {
-    control_ = std::make_shared<SharedWindow>(comm_, SharedReduce::control_bytes());
+    const std::size_t bytes = SharedReduce::control_bytes();
+    if (!room_everywhere(bytes)) {
+      no_room_ = true;
+      return;
+    }
+    control_ = std::make_shared<SharedWindow>(*hosts_.node, bytes);
     // A rank that waits for others may still hold a message that one of them needs first.
     const auto progress = [this] {
       int flag = 0;
       (void)MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm_.get(), &flag, MPI_STATUS_IGNORE);
     };
-    shared_ = std::make_shared<SharedReduce>(control_->parts(), rank(), progress);
+    shared_ = std::make_shared<SharedReduce>(control_->parts(), node_rank(), progress, between());
     check(MPI_Barrier(comm_.get()), "MPI_Barrier");  // every rank's control is made
+  }
+
+  BetweenHosts between() {
+    if (hosts_.num_hosts == 1) return {};
+    const int first = node_rank();
+    peer_tree_.emplace(*hosts_.peers,
+                       [this, first](int host) { note_.talks_to(host * node_size() + first); });
+    const auto finished = [this] { note_.talks_to(CallNote::kNobody); };
+    return {hosts_.num_hosts,
+            [this, finished](Reduce op, const View& view) {
+              peer_tree_->reduce(op, view);
+              finished();
+            },
+            [this, finished](const ConstView& whole, const View& part) {
+              peer_tree_->reduce_scatter(whole, part);
+              finished();
+            },
+            [this](const ConstView& part, const View& whole) {
+              std::byte* const mine =
+                  whole.raw() + part.bytes() * static_cast<std::size_t>(node_rank());
+              gather_parts(*hosts_.peers, part, mine,
+                           part.bytes() * static_cast<std::size_t>(node_size()));
+            }};
+  }
+
+  /// Whether every host has room for `bytes` more of each rank. Collective.
+  [[nodiscard]] bool room_everywhere(std::size_t bytes) const {
+    int room = has_room(*hosts_.node, bytes) ? 1 : 0;
+    check(MPI_Allreduce(MPI_IN_PLACE, &room, 1, MPI_INT, MPI_MIN, comm_.get()), "MPI_Allreduce");
+    return room == 1;
+  }
+
+  /// As far as this host knows.
+  [[nodiscard]] std::vector<int> missing() const {
+    if (!shared_) return {};
+    std::vector<int> ranks = shared_->missing();
+    for (int& rank : ranks) rank = hosts_.node_ranks[static_cast<std::size_t>(rank)];
+    return ranks;
   }
 
   /// This rank's part of a new window; the loan and the window end with its last owner.
   std::shared_ptr<std::byte> lent_memory(std::size_t bytes) {
-    auto window = std::make_shared<SharedWindow>(comm_, bytes);
+    auto window = std::make_shared<SharedWindow>(*hosts_.node, bytes);
     const std::uint64_t loan = shared_->lend(window->parts(), bytes);
-    std::byte* const mine = window->parts()[static_cast<std::size_t>(rank())];
+    std::byte* const mine = window->parts()[static_cast<std::size_t>(node_rank())];
     return {mine, [window, loan, shared = std::weak_ptr(shared_)](std::byte*) mutable {
               if (const auto still = shared.lock()) still->take_back(loan);
               window.reset();
             }};
   }
 
-  void begin(const Event& after) const {
+  void require_thread() const {
     core::require(std::this_thread::get_id() == thread_, "MPI is called from one thread");
+  }
+
+  /// Waits for what the call needs, and notes it until the result goes out of scope.
+  [[nodiscard]] CallNote::Scope begin(Call call, std::size_t bytes, const Event& after = Event()) {
+    require_thread();
     after.synchronize();
+    if (shared_) shared_->count_call();
+    return {note_, call, bytes};
   }
 
   void require_parts(const ConstView& part, const ConstView& whole) const {
@@ -220,73 +270,24 @@ class MpiRank final : public Communicator {
     core::require(received == receive_bytes, "partners exchange what they expect");
   }
 
-  void reduce_by_messages(Reduce op, const View& host) {
-    const ReduceOp operation(op, host.dtype());
-    in_pieces(host.size(), host.dtype(), kPieceBytes, [&](std::int64_t first, int count) {
-      check(MPI_Allreduce(MPI_IN_PLACE, host.raw() + element_offset(host, first), count,
-                          mpi_type(host.dtype()), operation.get(), comm_.get()),
-            "MPI_Allreduce");
-    });
-  }
-
-  /// Copies elements [first, first + count) of each rank's part to `to`, side by side.
-  void pack_parts(const ConstView& whole, std::int64_t first, int count, std::byte* to) const {
-    const std::int64_t part = whole.size() / size();
-    const std::size_t bytes = element_offset(whole, count);
-    for (int rank = 0; rank < size(); ++rank) {
-      std::memcpy(to, whole.raw() + element_offset(whole, part * rank + first), bytes);
-      to += bytes;
-    }
-  }
-
-  void scatter_by_messages(const ConstView& from, const View& to) {
-    const ReduceOp operation(Reduce::sum, to.dtype());
-    in_pieces(to.size(), to.dtype(), kPieceBytes / size(), [&](std::int64_t first, int count) {
-      packed_.resize(element_offset(from, count) * static_cast<std::size_t>(size()));
-      pack_parts(from, first, count, packed_.data());
-      check(MPI_Reduce_scatter_block(packed_.data(), to.raw() + element_offset(to, first), count,
-                                     mpi_type(to.dtype()), operation.get(), comm_.get()),
-            "MPI_Reduce_scatter_block");
-    });
-  }
-
-  /// Elements [first, first + count) of every part go straight to their places in the whole: the
-  /// receive type is a piece whose extent is a whole part.
-  void gather_piece(const ConstView& from, const View& to, std::int64_t first, int count) {
-    const MPI_Datatype element = mpi_type(from.dtype());
-    MPI_Datatype piece = MPI_DATATYPE_NULL;
-    MPI_Datatype spaced = MPI_DATATYPE_NULL;
-    check(MPI_Type_contiguous(count, element, &piece), "MPI_Type_contiguous");
-    check(MPI_Type_create_resized(piece, 0, static_cast<MPI_Aint>(from.bytes()), &spaced),
-          "MPI_Type_create_resized");
-    check(MPI_Type_commit(&spaced), "MPI_Type_commit");
-    const std::byte* mine = from.raw() + element_offset(from, first);
-    std::byte* whole = to.raw() + element_offset(to, first);
-    const bool in_place =
-        mine == whole + from.bytes() * static_cast<std::size_t>(rank());  // already where it goes
-    check(MPI_Allgather(in_place ? MPI_IN_PLACE : mine, count, element, whole, 1, spaced,
-                        comm_.get()),
-          "MPI_Allgather");
-    check(MPI_Type_free(&spaced), "MPI_Type_free");
-    check(MPI_Type_free(&piece), "MPI_Type_free");
-  }
-
   Comm comm_;
-  std::unique_ptr<Comm> node_;
+  MpiHosts hosts_;
   HostExchange exchange_;
   std::thread::id thread_ = std::this_thread::get_id();
-  int num_nodes_ = 1;
+  CallNote note_;
+  MpiTree tree_;                           ///< over all ranks
+  std::optional<MpiTree> peer_tree_;       ///< over hosts; where shared_ and several of them
   std::shared_ptr<SharedWindow> control_;  ///< what shared_ works with
-  std::shared_ptr<SharedReduce> shared_;   ///< when all ranks share one host
-  bool no_room_ = false;                   ///< for memory that is reduced in place
+  std::shared_ptr<SharedReduce> shared_;   ///< where hosts are branches of the tree
+  bool no_room_ = false;                   ///< for windows
   Staging staging_, part_staging_;
-  std::vector<std::byte> packed_;
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_rank(MPI_Comm comm, HostExchange exchange) {
-  return std::make_unique<MpiRank>(comm, exchange);
+std::unique_ptr<Communicator> make_mpi_rank(MPI_Comm comm, HostExchange exchange,
+                                            PretendedHosts hosts) {
+  return std::make_unique<MpiRank>(comm, exchange, hosts);
 }
 
 }  // namespace epi::dist

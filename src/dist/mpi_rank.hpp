@@ -10,6 +10,7 @@
 namespace epi::dist {
 
 /// Takes `comm` over. Collective over its ranks. CommError.
-[[nodiscard]] std::unique_ptr<Communicator> make_mpi_rank(MPI_Comm comm, HostExchange exchange);
+[[nodiscard]] std::unique_ptr<Communicator> make_mpi_rank(MPI_Comm comm, HostExchange exchange,
+                                                          PretendedHosts hosts);
 
 }  // namespace epi::dist

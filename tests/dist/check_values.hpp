@@ -2,8 +2,8 @@
 // sums are exact and known.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "dist/communicator.hpp"
@@ -48,16 +48,14 @@ std::vector<T> values_of(std::int64_t count, int rank) {
   return values;
 }
 
-/// The sum of the numbers of all ranks in the tree, written out once more: pairs of neighbours are
-/// added until one is left, and who has no neighbour goes on alone.
+/// The sum of the numbers of all ranks in the tree, written out once more: partners at distance 1,
+/// 2, 4, ... are added, and who has no partner goes on alone.
 template <class T>
-T tree_sum(std::vector<T> numbers) {
-  while (numbers.size() > 1) {
-    std::vector<T> pairs;
-    for (std::size_t i = 0; i < numbers.size(); i += 2) {
-      pairs.push_back(i + 1 < numbers.size() ? numbers[i] + numbers[i + 1] : numbers[i]);
+T tree_sum(std::vector<T>& numbers) {
+  for (std::size_t distance = 1; distance < numbers.size(); distance *= 2) {
+    for (std::size_t i = 0; i + distance < numbers.size(); i += 2 * distance) {
+      numbers[i] += numbers[i + distance];
     }
-    numbers = std::move(pairs);
   }
   return numbers.at(0);
 }

@@ -24,5 +24,7 @@ inline void PrintTo(const CollectiveCheck& check, std::ostream* out) {
 [[nodiscard]] const std::vector<CollectiveCheck>& collective_checks();
 /// Those of gradient buckets, which are among them.
 [[nodiscard]] std::vector<CollectiveCheck> bucket_checks();
+/// Those of the tree of ranks, which are among them.
+[[nodiscard]] std::vector<CollectiveCheck> tree_checks();
 
 }  // namespace epi::dist

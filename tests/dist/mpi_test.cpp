@@ -1,5 +1,4 @@
-// The MPI twin, under mpirun: the common checks over both ways of one host, and what only MPI
-// promises.
+// The MPI twin, under mpirun: the common checks over all ways to sum, and what only MPI promises.
 #include "dist/mpi.hpp"
 
 #include <gtest/gtest.h>
@@ -15,6 +14,7 @@
 #include "core/error.hpp"
 #include "dist/collective_checks.hpp"
 #include "dist/mpi_main.hpp"
+#include "dist/mpi_ways.hpp"
 
 namespace epi::dist {
 namespace {
@@ -22,22 +22,18 @@ namespace {
 // MPI starts once per process and googletest makes the test objects: main lends them the runtime.
 MpiRuntime* runtime = nullptr;
 
-class Mpi : public testing::TestWithParam<std::tuple<HostExchange, CollectiveCheck>> {};
+class Mpi : public testing::TestWithParam<std::tuple<Way, CollectiveCheck>> {};
 
 TEST_P(Mpi, AnyCollective_anyNumberOfRanks_holds) {
-  const std::unique_ptr<Communicator> world = runtime->world(std::get<0>(GetParam()));
-  std::get<1>(GetParam()).run(*world);
+  const Way& way = std::get<0>(GetParam());
+  std::get<1>(GetParam()).run(*runtime->world(way.exchange, way.hosts));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Mpi,
-                         testing::Combine(testing::Values(HostExchange::shared_memory,
-                                                          HostExchange::messages),
-                                          testing::ValuesIn(collective_checks())),
-                         [](const auto& at) {
-                           const bool shared = std::get<0>(at.param) == HostExchange::shared_memory;
-                           return std::string(std::get<1>(at.param).name) +
-                                  (shared ? "_shared" : "_messages");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, Mpi, testing::Combine(testing::ValuesIn(kWays), testing::ValuesIn(collective_checks())),
+    [](const auto& at) {
+      return std::string(std::get<1>(at.param).name) + "_" + std::get<0>(at.param).name;
+    });
 
 TEST(MpiWorld_oneHost, knowsItsNode) {
   const std::unique_ptr<Communicator> world = runtime->world();
@@ -46,31 +42,26 @@ TEST(MpiWorld_oneHost, knowsItsNode) {
   EXPECT_NE(world->description().find("on 1 node"), std::string::npos) << world->description();
 }
 
-TEST(MpiWorld_sharedMemory, sumsInTheTreeOfRanks) {
-  // In f32, 1e8 + 1 = 1e8: the tree shows. Truth by hand for one to four ranks; from left to right
-  // the last one would be 1.
-  const std::vector<float> values = {1e8F, 1.0F, -1e8F, 1.0F};
-  const std::vector<float> truth = {1e8F, 1e8F, 0.0F, 0.0F};
-  const std::unique_ptr<Communicator> world = runtime->world();
-  ASSERT_LE(world->size(), 4);
-  std::vector<float> mine(9, values[static_cast<std::size_t>(world->rank())]);
-  Stream stream(core::kCpu);
-  world->start(Reduce::sum, View(mine.data(), {9}), Event()).wait(stream);
-  for (const float sum : mine) EXPECT_EQ(sum, truth[static_cast<std::size_t>(world->size() - 1)]);
+TEST(MpiWorld_pretendedHosts, areCountedAndShareMemoryAmongThemselves) {
+  const std::unique_ptr<Communicator> world =
+      runtime->world(HostExchange::shared_memory, PretendedHosts{2});
+  EXPECT_EQ(world->node_rank(), world->rank() % 2);
+  const bool alone = world->size() % 2 == 1 && world->rank() == world->size() - 1;
+  EXPECT_EQ(world->node_size(), alone ? 1 : 2);
+  const std::string hosts = "on " + std::to_string((world->size() + 1) / 2) + " node";
+  EXPECT_NE(world->description().find(hosts), std::string::npos) << world->description();
 }
 
-TEST(MpiWorld_sharedMemory, sumsReducibleMemoryInTheTreeOfRanks) {
-  const std::vector<float> values = {1e8F, 1.0F, -1e8F, 1.0F};  // as above
-  const std::vector<float> truth = {1e8F, 1e8F, 0.0F, 0.0F};
-  const std::unique_ptr<Communicator> world = runtime->world();
-  for (const std::int64_t count : {9, 9001}) {  // a small message, and in place
-    const core::Tensor mine = world->reducible(core::DType::f32, count, core::kCpu);
-    std::fill_n(mine.as<float>(), count, values[static_cast<std::size_t>(world->rank())]);
-    Stream stream(core::kCpu);
-    world->start(Reduce::sum, mine, Event()).wait(stream);
-    const float expected = truth[static_cast<std::size_t>(world->size() - 1)];
-    EXPECT_EQ(std::count(mine.as<float>(), mine.as<float>() + count, expected), count);
+TEST(MpiWorld_unlikeSizesOnTwoHosts, areABrokenPromiseOnAllRanks) {
+  if (runtime->world()->size() != 4) GTEST_SKIP() << "two hosts of two ranks; runs with 4";
+  const auto world = runtime->world(HostExchange::shared_memory, PretendedHosts{2});
+  const core::Tensor memory = world->reducible(core::DType::f32, 90000, core::kCpu);
+  // One rank of one host, and both ranks of one host.
+  for (const int different : {1, 2}) {
+    const View view = memory.view().slice(0, 80000 + (world->rank() < different ? 0 : 1));
+    EXPECT_THROW((void)world->start(Reduce::sum, view, Event()), core::LogicError);
   }
+  world->barrier();
 }
 
 TEST(MpiWorld_unlikeSizes, areABrokenPromiseOnAllRanks) {
