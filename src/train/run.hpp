@@ -62,6 +62,8 @@ class Run {
   void at_boundary();
   void record(const StepReport& report);
   void give_up_if_poisoned(const StepReport& report);
+  void begin_trace();
+  void end_trace();
   void evaluate();
   void checkpoint();
   void start_checkpoint();
@@ -107,6 +109,8 @@ class Run {
   PrecisionChoice precision_;
   std::optional<core::Stream> stream_;
   std::optional<DeviceCorpus> corpus_;
+  std::optional<Trace> trace_;  // of the steps that are traced now
+  std::int64_t traced_from_ = 0;
   std::optional<TrainingStep> step_;
   std::optional<Validator> validator_;
   std::optional<Checkpoint> newest_;       // of the writer: what to resume from

@@ -1,7 +1,9 @@
 // The folder of a run: who may write it, and where things lie in it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <string>
 
 namespace epi::train {
 
@@ -37,6 +39,10 @@ struct RunFolder {
   [[nodiscard]] std::filesystem::path metrics() const { return root / "metrics.csv"; }
   /// One JSON object per line.
   [[nodiscard]] std::filesystem::path events() const { return root / "events.jsonl"; }
+  /// What happened when in steps first..last.
+  [[nodiscard]] std::filesystem::path trace(std::int64_t first, std::int64_t last) const {
+    return root / ("trace-" + std::to_string(first) + "-" + std::to_string(last) + ".json");
+  }
 };
 
 }  // namespace epi::train

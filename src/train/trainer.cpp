@@ -49,11 +49,13 @@ void Run::loop() {
   status_.emplace(log_, config_, step());
   use_.start_s = time_use().wall_s;
   while (step_->begun() < config_.train.steps && !result_.stopped) {
+    begin_trace();
     watchdog_.expect(fmt::format("step {}", step_->begun() + 1));
     explained([&] { take(step_->run(!stop_reason().empty())); });
     if (!boundary()) continue;
     take(step_->drain());
     at_boundary();
+    end_trace();
   }
 }
 
@@ -76,7 +78,9 @@ bool Run::boundary() const {
   };
   // What an exchange cost is known where no later step is under way.
   const bool exchanges = world_.size() > 1 && every(config_.log_every);
-  return exchanges || stopping_ || checkpoint_due_ || every(config_.checkpoint_every) ||
+  const StepRange& traced = config_.train.trace;
+  const bool trace = step_->begun() + 1 == traced.first || step_->begun() == traced.last;
+  return exchanges || trace || stopping_ || checkpoint_due_ || every(config_.checkpoint_every) ||
          every(config_.evaluate_every) || step_->begun() == config_.train.steps;
 }
 
