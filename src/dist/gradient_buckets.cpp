@@ -45,21 +45,28 @@ GradientBuckets::GradientBuckets(Communicator& world, const View& gradients,
       backward_end_(gradients.device()),
       all_end_(gradients.device()) {
   core::require(gradients.dtype() == core::DType::f32, "gradients are f32");
-  core::require(bucket_bytes >= sizeof(float), "a bucket holds at least one gradient");
   const View& travels = wire_.memory.view();
   core::require(!travels || (travels.size() == gradients.size() && wire_.convert),
                 "gradients that travel in another type have memory for it and a conversion");
   core::require(wire_.unit >= 1 && gradients.size() % wire_.unit == 0,
                 "a block of gradients is a whole number of units");
-  begins_ =
-      plan(gradients.size(), static_cast<std::int64_t>(bucket_bytes / sizeof(float)), wire_.unit);
-  if (world_.size() == 1) return;
   if (!wire_.sum) {
     wire_.sum = [this](const View& bucket, const Event& after) {
       return world_.start(Reduce::sum, bucket, after);
     };
   }
-  const core::Device device = gradients.device();
+  cut(bucket_bytes);
+}
+
+void GradientBuckets::cut(std::size_t bucket_bytes) {
+  core::require(started_ == 0, "buckets are cut between steps");
+  core::require(bucket_bytes >= sizeof(float), "a bucket holds at least one gradient");
+  begins_ =
+      plan(gradients_.size(), static_cast<std::int64_t>(bucket_bytes / sizeof(float)), wire_.unit);
+  joined_ = false;
+  marks_.clear();
+  if (world_.size() == 1) return;
+  const core::Device device = gradients_.device();
   for (std::size_t bucket = 0; bucket < size(); ++bucket) {
     marks_.push_back({core::Mark(device), core::Mark(device), core::Mark(device)});
   }

@@ -63,6 +63,9 @@ class GradientBuckets {
   GradientBuckets(Communicator& world, const View& gradients, std::size_t bucket_bytes,
                   BeforeStart before_start = {}, Wire wire = {});
 
+  /// Other buckets from the next step on. Between steps, and not once steps are recorded.
+  void cut(std::size_t bucket_bytes);
+
   /// Gradients at and after `offset` are final once the work queued in `stream` is done: merges and
   /// starts the buckets that are complete. Offsets fall within a step, and are the same on all
   /// ranks.

@@ -145,6 +145,7 @@ Json manifest_of(const CheckpointNote& note, const model::ParameterTable& table)
           {"samples", note.samples},
           {"seed", note.seed},
           {"world_size", note.world_size},
+          {"bucket_bytes", note.bucket_bytes},
           {"precision", note.precision},
           {"instruction_set", note.instruction_set},
           {"choices", note.choices},
@@ -196,6 +197,9 @@ CheckpointNote note_from(const Json& manifest, const std::string& file) {
   note.samples = json_value<std::int64_t>(manifest, "samples", file);
   note.seed = json_value<std::uint64_t>(manifest, "seed", file);
   note.world_size = json_value<int>(manifest, "world_size", file);
+  if (manifest.contains("bucket_bytes")) {
+    note.bucket_bytes = json_value<std::int64_t>(manifest, "bucket_bytes", file);
+  }
   note.precision = "fp32";  // of programs that knew no other
   if (manifest.contains("precision")) {
     note.precision = json_value<std::string>(manifest, "precision", file);

@@ -31,6 +31,7 @@ struct CheckpointNote {
   std::int64_t samples = 0;  ///< windows consumed
   std::uint64_t seed = 0;
   int world_size = 1;
+  std::int64_t bucket_bytes = 0;  ///< of sums over ranks; 0: one rank, or an early checkpoint
   std::string precision;          ///< "fp32" or "bf16"; early checkpoints lack it: they are fp32
   std::string instruction_set;    ///< see PrecisionChoice; empty in early ones: unknown
   std::string choices;            ///< Ops::choices of the run; "" where nothing was timed

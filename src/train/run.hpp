@@ -53,6 +53,7 @@ class Run {
   void explained(const std::function<void()>& work);
   void warn_of_other_bits() const;
   void open_folder();
+  void choose_buckets();
   void take_up();
   void open_metrics();
   void announce();
@@ -112,6 +113,7 @@ class Run {
   std::optional<Trace> trace_;  // of the steps that are traced now
   std::int64_t traced_from_ = 0;
   std::optional<TrainingStep> step_;
+  std::int64_t bucket_bytes_ = 0;  // of the gradients' exchange; 0: one rank
   std::optional<Validator> validator_;
   std::optional<Checkpoint> newest_;       // of the writer: what to resume from
   std::optional<CheckpointWriter> saver_;  // of the writer

@@ -6,6 +6,7 @@
 #include "core/files.hpp"
 #include "core/version.hpp"
 #include "data/shard.hpp"
+#include "dist/link.hpp"
 #include "train/device_memory.hpp"
 #include "train/run.hpp"
 
@@ -111,6 +112,27 @@ void Run::open_folder() {
   newest_ = std::move(found.newest);
 }
 
+// The order of NCCL's sums depends on the buckets: a run that goes on keeps them.
+void Run::choose_buckets() {
+  if (newest_) bucket_bytes_ = newest_->note.bucket_bytes;
+  if (world_.size() == 1) return;
+  if (config_.train.bucket_mb > 0.0) {
+    bucket_bytes_ = static_cast<std::int64_t>(1e6 * config_.train.bucket_mb);
+    return;
+  }
+  if (newest_ && newest_->note.world_size != world_.size()) bucket_bytes_ = 0;
+  world_.broadcast(core::View(&bucket_bytes_, {1}), 0);
+  if (bucket_bytes_ == 0) {
+    const dist::Link link = dist::measure_sums(world_, ops_->device());
+    bucket_bytes_ = static_cast<std::int64_t>(dist::bucket_bytes_for(link));
+    log_.info("sums over the ranks begin after {:.0f} us and run at {:.1f} GB/s",
+              1e6 * link.latency_s, 1e-9 * link.bytes_per_s);
+  }
+  dist::agree(world_, [&] {
+    explained([&] { step_->exchange_in(static_cast<std::size_t>(bucket_bytes_)); });
+  });
+}
+
 // Everybody gets the writer's state; a new run has its initial values already.
 void Run::take_up() {
   std::array<std::int64_t, 5> progress{};
@@ -181,6 +203,13 @@ void Run::announce() {
     log_.info("gradients travel {}",
               place_.exchange_line.empty() ? "in memory of the host" : place_.exchange_line);
   }
+  if (world_.size() > 1) {
+    log_.info("gradients are summed in buckets of {:.1f} MB{}",
+              1e-6 * static_cast<double>(bucket_bytes_),
+              config_.train.shard_optimizer
+                  ? fmt::format("; each rank keeps and updates 1/{} of the moments", world_.size())
+                  : "");
+  }
   log_.info("precision {}", precision_.line);
   log_.info("{} parameters, {} windows x cell types an epoch, {} windows a step; {}; {}",
             step_->table().num_parameters(), data_->order->epoch_size(), config_.train.global_batch,
@@ -199,6 +228,7 @@ void Run::announce() {
          {"device", std::string(ops_->description())},
          {"device_choice", place_.device.line},
          {"exchange", place_.exchange_line},
+         {"bucket_bytes", bucket_bytes_},
          {"precision", precision_.name},
          {"instruction_set", precision_.instruction_set},
          {"recompute", config_.train.recompute == model::Recompute::layer ? "layer" : "none"},
@@ -221,6 +251,7 @@ CheckpointNote Run::note() const {
   note.samples = note.progress.step * config_.train.global_batch;
   note.seed = config_.train.seed;
   note.world_size = world_.size();
+  note.bucket_bytes = bucket_bytes_;
   note.precision = precision_.name;
   note.instruction_set = precision_.instruction_set;
   note.choices = ops_->choices();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "dist/link.hpp"
 #include "train/step_block.hpp"
 
 namespace epi::train {
@@ -13,10 +14,10 @@ namespace {
 
 using core::View;
 
-// A bucket is large enough to use the network well and small enough to start early: about ten times
-// what the link carries while a sum is set up (25 to 32 MB between GPUs of a node).
-std::size_t bucket_bytes(const dist::Communicator& world) {
-  return std::size_t{world.capturable() ? 32U : 8U} << 20U;
+// As configured, or until the link has been measured.
+std::size_t bucket_bytes(const TrainConfig& train) {
+  if (train.bucket_mb > 0.0) return static_cast<std::size_t>(1e6 * train.bucket_mb);
+  return dist::bucket_bytes_for({});
 }
 
 double seconds_since(Timings::Clock::time_point start) {
@@ -64,25 +65,36 @@ void StepWork::sum_in(core::Tensor gradients, core::Tensor wire) {
   const auto convert = [this](const core::ConstView& from, const View& to, core::Stream& stream) {
     setup_.ops.convert({.in = from, .out = to}, stream);
   };
-  const std::size_t bytes = bucket_bytes(setup_.world);
+  const auto sum = [this](const View& bucket, const core::Event& after) {
+    return sum_bucket(bucket, after);
+  };
+  const std::int64_t unit = bucket_unit(setup_.config.train, setup_.world.size());
+  const std::size_t bytes = bucket_bytes(setup_.config.train);
+  buckets_.emplace(setup_.world, tree_->result(), bytes, merge,
+                   dist::GradientWire{std::move(wire), convert, sum, unit});
+  share_buckets(bytes);
+}
+
+void StepWork::exchange_in(std::size_t bytes) {
+  buckets_->cut(bytes);
+  share_buckets(bytes);
+}
+
+// What follows from the buckets. Of moments there is room for one set only.
+void StepWork::share_buckets(std::size_t bucket_bytes) {
+  const RunConfig& config = setup_.config;
   const core::Device device = setup_.ops.device();
+  optimizer_.reset();
   // Where the transport's sums have no order that is promised, ranks add in pairs.
-  if (setup_.config.train.reproducible && !setup_.world.sums_in_tree(device)) {
+  if (config.train.reproducible && !setup_.world.sums_in_tree(device)) {
     const auto add = [this](const core::ConstView& mine, const core::ConstView& theirs,
                             const View& sum, core::Stream& stream) {
       setup_.ops.combine({.a = mine, .b = theirs, .out = sum}, stream);
     };
-    pairs_.emplace(setup_.world, device, bytes, add);
+    pairs_.emplace(setup_.world, device, bucket_bytes, add);
   }
-  const auto sum = [this](const View& bucket, const core::Event& after) {
-    return sum_bucket(bucket, after);
-  };
-  const int ranks = setup_.world.size();
-  const std::int64_t unit = bucket_unit(setup_.config.train, ranks);
-  buckets_.emplace(setup_.world, tree_->result(), bytes, merge,
-                   dist::GradientWire{std::move(wire), convert, sum, unit});
   std::vector<dist::Stretch> mine = {{0, room()}};
-  if (shards(setup_.config.train, ranks)) {
+  if (shards(config.train, setup_.world.size())) {
     shards_.emplace(setup_, weights_, buckets_->stretches());
     mine = shards_->mine();
   }
@@ -118,11 +130,11 @@ void StepWork::measure(Part part, const Body& body) {
 void StepWork::watch(Trace* trace) {
   trace_ = trace;
   if (trace == nullptr) return buckets_->watch({});
-  buckets_->watch([trace](std::size_t bucket, std::int64_t bytes, core::Mark begin,
-                          core::Mark end) {
-    trace->add(Track::exchange, fmt::format("bucket {}", bucket), std::move(begin), std::move(end),
-               {{"MB", static_cast<double>(bytes) * 1e-6}});
-  });
+  buckets_->watch(
+      [trace](std::size_t bucket, std::int64_t bytes, core::Mark begin, core::Mark end) {
+        trace->add(Track::exchange, fmt::format("bucket {}", bucket), std::move(begin),
+                   std::move(end), {{"MB", static_cast<double>(bytes) * 1e-6}});
+      });
 }
 
 void StepWork::prime() {

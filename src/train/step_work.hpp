@@ -20,8 +20,8 @@
 #include "train/step_block.hpp"
 #include "train/step_setup.hpp"
 #include "train/timings.hpp"
-#include "train/trace.hpp"
 #include "train/totals_tree.hpp"
+#include "train/trace.hpp"
 #include "train/weights.hpp"
 
 namespace epi::train {
@@ -37,6 +37,10 @@ class StepWork {
   /// The other half of the construction, in memory that the ranks reduce fastest: f32 [room], and
   /// bf16 [room] where gradients travel rounded, else absent.
   void sum_in(core::Tensor gradients, core::Tensor wire);
+
+  /// Other buckets of the gradients' exchange. Forgets the moments, so before the first step and
+  /// before `load`. DeviceError without memory.
+  void exchange_in(std::size_t bucket_bytes);
 
   /// The first batch and the sum of its targets: what a step leaves behind for the next.
   void prime();
@@ -76,6 +80,7 @@ class StepWork {
   [[nodiscard]] model::LossOutputs losses_of(std::size_t j) const;
   void backward_last(std::size_t j, RecordedStep& recording);
   void exchange_from(std::int64_t offset, RecordedStep& recording);
+  void share_buckets(std::size_t bucket_bytes);
   [[nodiscard]] model::BlockHooks forward_hooks(std::size_t j);
   [[nodiscard]] core::View gradient_leaf(std::int64_t leaf) const;
   void sum_squares(RecordedStep& recording);

@@ -30,6 +30,8 @@ RunResult Run::go() {
   dist::agree(world_, [&] {
     if (writer()) open_folder();
   });
+  watchdog_.expect("the first sums over the ranks");
+  choose_buckets();
   take_up();
   watchdog_.expect("the algorithms of products");
   dist::agree(world_, [&] {

@@ -228,6 +228,11 @@ TrainingStep::TrainingStep(const StepSetup& setup) {
   dist::agree(setup.world, [&] { state_->work.sum_in(std::move(gradients), std::move(wire)); });
 }
 
+void TrainingStep::exchange_in(std::size_t bucket_bytes) {
+  core::require(state_->begun == 0, "buckets are chosen before the first step");
+  dist::agree(state_->setup.world, [&] { state_->work.exchange_in(bucket_bytes); });
+}
+
 TrainingStep::~TrainingStep() {
   if (!state_) return;
   try {

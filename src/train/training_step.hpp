@@ -66,6 +66,11 @@ class TrainingStep {
   /// Waits for what is under way.
   ~TrainingStep();
 
+  /// Sums gradients in buckets of so many bytes, instead of those that train.bucket_mb says or a
+  /// middle size. Before the first step and any restore. Collective: when one rank has no memory
+  /// for it, all ranks throw DeviceError.
+  void exchange_in(std::size_t bucket_bytes);
+
   /// Queues the next step, including the first one after a restore, and returns the oldest report
   /// that is not read yet: on the CPU this step's, on a device that of the step before, if any.
   /// Collective. `wish_to_stop` of any rank is in every rank's report of this step.
@@ -75,8 +80,8 @@ class TrainingStep {
   std::optional<StepReport> drain();
 
   /// From now on what happens in steps, and what `timings` measures between them, becomes spans of
-  /// `trace`, which must live until another one, or null, takes its place: null, as at first, watches
-  /// nothing. Nothing may be under way.
+  /// `trace`, which must live until another one, or null, takes its place: null, as at first,
+  /// watches nothing. Nothing may be under way.
   void watch(Trace* trace);
 
   /// Steps that were begun, resumed ones included.
