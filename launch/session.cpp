@@ -1,5 +1,7 @@
 #include "session.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -28,6 +30,15 @@ struct Failure {
   bool agreed = false;  // all ranks throw it
 };
 
+/// MPI keeps files there and can't start without. A node whose scratch is gone still has /tmp.
+void leave_missing_scratch() {
+  const char* folder = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): one thread
+  if (folder == nullptr || ::access(folder, W_OK | X_OK) == 0) return;
+  std::fprintf(stderr, "epitrain: warning: TMPDIR=%s: %s; going on with /tmp\n", folder,
+               std::generic_category().message(errno).c_str());
+  (void)setenv("TMPDIR", "/tmp", 1);  // NOLINT(concurrency-mt-unsafe): one thread
+}
+
 Failure describe(const std::exception_ptr& failure) {
   Failure found;
   const core::Failure cause = core::describe(failure);
@@ -48,6 +59,7 @@ Failure describe(const std::exception_ptr& failure) {
 dist::Communicator& Session::world() {
   if (!world_) {
     if (under_launcher()) {
+      leave_missing_scratch();
       mpi_ = std::make_unique<dist::MpiRuntime>(argc_, argv_);
       world_ = mpi_->world();
       train::check_program(*world_);
@@ -75,6 +87,11 @@ dist::Watchdog::OnHang Session::end_on_hang() {
     }
     std::_Exit(code);
   };
+}
+
+const train::StopRequest& Session::stop_on_signals() {
+  if (!signals_) signals_.emplace(stop_);
+  return stop_;
 }
 
 core::Log Session::log(core::LogLevel level) {

@@ -5,6 +5,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/log.hpp"
@@ -12,6 +13,8 @@
 #include "dist/mpi.hpp"
 #include "dist/transport.hpp"
 #include "dist/watchdog.hpp"
+#include "signals.hpp"
+#include "train/stop_request.hpp"
 
 namespace epi::launch {
 
@@ -32,6 +35,10 @@ class Session {
   /// Ends all ranks when nothing moves: prints one message and exits with kHang, or with kPeer when
   /// a peer has failed. The session must outlive it.
   [[nodiscard]] dist::Watchdog::OnHang end_on_hang();
+
+  /// The wish to stop, set by the signals that ask for it (signals.hpp) from the first call on. Ask
+  /// before world(): starting MPI takes a while, and a signal that nobody expects ends a process.
+  [[nodiscard]] const train::StopRequest& stop_on_signals();
 
   /// A log to stderr: rank 0 speaks, other ranks only warn.
   [[nodiscard]] core::Log log(core::LogLevel level = core::LogLevel::info);
@@ -63,6 +70,8 @@ class Session {
   char**& argv_;
   std::unique_ptr<dist::MpiRuntime> mpi_;
   std::unique_ptr<dist::Communicator> world_;
+  train::StopRequest stop_;
+  std::optional<SignalsStop> signals_;
 };
 
 /// What a verb does once the command line is parsed; returns the exit code.

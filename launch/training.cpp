@@ -7,7 +7,6 @@
 #include <string>
 
 #include "exit_codes.hpp"
-#include "signals.hpp"
 #include "train/trainer.hpp"
 
 namespace epi::launch {
@@ -36,9 +35,8 @@ std::optional<std::int64_t> job_end() {
 
 int run_training(const train::RunConfig& config, const std::filesystem::path& out,
                  const train::DeviceChoice& device, core::LogLevel level, Session& session) {
+  const train::StopRequest& stop = session.stop_on_signals();
   const std::string exchange = connected(config, device, session);
-  train::StopRequest stop;
-  const SignalsStop signals(stop);
   const core::Log log = session.log(level);
   const train::RunPlace place{.out = out,
                               .device = device,

@@ -66,6 +66,7 @@ train::RunConfig agreed_config(const Options& options, dist::Communicator& world
 }
 
 int pretrain(const Options& options, Session& session) {
+  if (options.trains()) (void)session.stop_on_signals();
   const train::RunConfig config = agreed_config(options, session.world());
   std::vector<std::string> plan;
   if (options.print_config && !options.dry_run) {
