@@ -62,7 +62,7 @@ LineChart throughput_chart(const std::string& kind, const std::vector<ScalingRow
   const std::vector<double> ranks = ranks_of(rows);
   const double one = rows[0].tokens_per_s / rows[0].ranks;
   return {
-      .title = "Throughput, " + kind + " scaling",
+      .title = fmt::format("Throughput, {} scaling", kind),
       .x = rank_axis(),
       .y = axis("tokens/s"),
       .series = {{"ideal", ranks, each(rows, [&](const ScalingRow& r) { return one * r.ranks; }),
@@ -76,7 +76,7 @@ LineChart efficiency_chart(const std::string& kind, const std::vector<ScalingRow
   const std::vector<double> ranks = ranks_of(rows);
   const double one = rows[0].tokens_per_s / rows[0].ranks;
   return {
-      .title = "Efficiency, " + kind + " scaling",
+      .title = fmt::format("Efficiency, {} scaling", kind),
       .x = rank_axis(),
       .y = axis("% of the smallest number of ranks"),
       .series = {
@@ -96,7 +96,7 @@ StackedBars split_chart(const std::string& kind, const std::vector<ScalingRow>& 
     bars.push_back(fmt::format("{} rank{}", row.ranks, row.ranks == 1 ? "" : "s"));
   }
   StackedBars chart{
-      .title = "Time of a step, " + kind + " scaling",
+      .title = fmt::format("Time of a step, {} scaling", kind),
       .label = "ms",
       .bars = bars,
       .parts = {
@@ -137,7 +137,7 @@ std::string cells(const char* tag, const std::vector<std::string>& values) {
 
 std::string table(const std::vector<std::string>& head,
                   const std::vector<std::vector<std::string>>& rows) {
-  std::string text = "<div class=\"scroll\"><table>\n" + cells("th", head);
+  std::string text = fmt::format("<div class=\"scroll\"><table>\n{}", cells("th", head));
   for (const auto& row : rows) text += cells("td", row);
   return text + "</table></div>\n";
 }
@@ -281,14 +281,17 @@ std::string scaling_html(const ScalingStudy& study, const ScalingOutlook& outloo
   for (const ScalingKind kind : {ScalingKind::weak, ScalingKind::strong}) {
     text += charts_of(study, kind);
   }
-  text += "<h2>Measured, with the cost model's prediction</h2>\n" + measured_table(study);
+  text +=
+      fmt::format("<h2>Measured, with the cost model's prediction</h2>\n{}", measured_table(study));
   text +=
       "<p class=\"note\">A step is predicted as what each rank computes, measured with all ranks "
       "at work but without their sums, and the sums that nothing hides, by the fit below. "
       "\"Exposed\" holds waiting for slower ranks too.</p>\n";
   text +=
       fmt::format("<h2>Exchange</h2>\n<p class=\"note\">{}</p>\n", markup_escaped(fit_line(study)));
-  if (study.fit) text += "<div class=\"charts\">\n" + svg_of(fit_chart(study)) + "</div>\n";
+  if (study.fit) {
+    text += fmt::format("<div class=\"charts\">\n{}</div>\n", svg_of(fit_chart(study)));
+  }
   for (const Pace& pace : paces_of(study, outlook)) text += outlook_of(pace, outlook);
   text += fmt::format("<p class=\"note\">{}</p>\n</body>\n</html>\n",
                       markup_escaped(reference_assumption()));

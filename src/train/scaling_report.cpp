@@ -140,7 +140,9 @@ std::string fit_line(const ScalingStudy& study) {
   };
   std::string text = fmt::format("sums over ranks, fitted as {}:", name_of(fit.algorithm));
   if (fit.network.node.known()) text += link("in a node", fit.network.node);
-  if (fit.network.between.known()) text += ";" + link("between nodes", fit.network.between);
+  if (fit.network.between.known()) {
+    text += fmt::format(";{}", link("between nodes", fit.network.between));
+  }
   return text + fmt::format("; mean error of a sum {:.1f} %", 100.0 * fit.error);
 }
 
@@ -153,12 +155,13 @@ std::string setting_line(const ScalingSetting& s) {
 }
 
 std::string scaling_text(const ScalingStudy& study, const ScalingOutlook& outlook) {
-  std::string text = "scaling of synthetic training steps: " + setting_line(study.setting) + "\n" +
-                     measured_text(study) + fit_line(study) + "\n";
+  std::string text =
+      fmt::format("scaling of synthetic training steps: {}\n{}{}\n", setting_line(study.setting),
+                  measured_text(study), fit_line(study));
   for (const Pace& pace : paces_of(study, outlook)) {
-    text += "\n" + predicted_text(pace, outlook) + reference_text(pace, outlook);
+    text += fmt::format("\n{}{}", predicted_text(pace, outlook), reference_text(pace, outlook));
   }
-  return text + "\n" + reference_assumption() + "\n";
+  return fmt::format("{}\n{}\n", text, reference_assumption());
 }
 
 std::string scaling_csv(const ScalingStudy& study, const ScalingOutlook& outlook) {
