@@ -447,6 +447,13 @@ class Ops {
 /// capped by OMP_NUM_THREADS. Results have the same bits at any number of threads.
 [[nodiscard]] std::unique_ptr<Ops> make_cpu_ops(int threads = 0);
 
+/// What CPU ops of this process compute with: "sse2", "avx2" or "avx512", the best that processor
+/// and system carry; the environment variable EPITRAIN_ISA (base, v3, v4) lowers it.
+[[nodiscard]] const char* cpu_instruction_set();
+/// From now on no higher one than this name's: for ranks that must compute alike. It holds for the
+/// whole process; LogicError for another name, or once CPU ops have been made with a higher one.
+void limit_cpu_instruction_set(const std::string& most);
+
 /// The oldest compute capability that CUDA kernels run on is this and .0: Ampere's, which has bf16.
 inline constexpr int kOldestComputeMajor = 8;
 

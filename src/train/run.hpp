@@ -78,6 +78,7 @@ class Run {
   void tell_cadence() const;
   void finish();
   void check_alike();
+  void compare_replicas();
   [[nodiscard]] StepSetup step_setup();
   [[nodiscard]] bool writer() const { return world_.rank() == 0; }
   /// Once for all ranks, also with --quiet.

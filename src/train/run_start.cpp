@@ -8,6 +8,7 @@
 #include "data/shard.hpp"
 #include "dist/link.hpp"
 #include "train/device_memory.hpp"
+#include "train/replicas.hpp"
 #include "train/run.hpp"
 
 namespace epi::train {
@@ -58,23 +59,36 @@ StepSetup Run::step_setup() {
           *ops_,   world_, *stream_, {precision_.activations, config_.train.recompute}};
 }
 
-// Every rank updates its own copy of the parameters: on unlike instruction sets the copies' last
-// bits would drift apart.
+// Every rank updates its own copy of the parameters: on unlike GPUs the copies' last bits would
+// drift apart. CPUs have agreed on an instruction set.
 void Run::check_alike() {
-  const auto instruction_set = [](const std::string& description) {
-    return description.substr(0, description.find(','));
-  };
-  const std::vector<std::string> all = world_.gather_text(ops_->description());
+  const std::string description = ops_->description();
+  const std::vector<std::string> all =
+      world_.gather_text(description.substr(0, description.find(',')));
   for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    if (instruction_set(all[rank]) == instruction_set(all[0])) continue;
+    if (all[rank] == all[0]) continue;
     dist::agree(world_, [&] {
-      throw core::ConfigError(fmt::format("rank 0 computes with {} and rank {} with {}: {}",
-                                          instruction_set(all[0]), rank, instruction_set(all[rank]),
-                                          ops_->device() == core::kCpu
-                                              ? "set EPITRAIN_ISA=v3 (or base) on all nodes"
-                                              : "take GPUs of one model"));
+      throw core::ConfigError(
+          fmt::format("rank 0 computes with {} and rank {} with {}: take GPUs of one model", all[0],
+                      rank, all[rank]));
     });
   }
+}
+
+// All took the same updates, so their copies are the same: or else a machine has erred.
+void Run::compare_replicas() {
+  watchdog_.expect(fmt::format("the comparison of weights at step {}", step()));
+  const std::string odd = unlike_replicas(step_->parameters().exact, *stream_, world_);
+  if (odd.empty()) return;
+  if (saver_) settle_checkpoint();
+  event("unlike_replicas", {{"ranks", odd}});
+  tell_goodput();
+  const std::string message = fmt::format(
+      "at step {} the weights of {} are not those of the other ranks, though all took the same "
+      "updates: suspect the memory or the processor there, take that machine out and start again; "
+      "{}",
+      step(), odd, intact_text());
+  dist::agree(world_, [&] { throw core::NumericError(message); });
 }
 
 // The writer's part of starting: the lock, what is there already, the configuration.

@@ -5,6 +5,7 @@
 
 #include "train/algorithms.hpp"
 #include "train/alike.hpp"
+#include "train/instruction_set.hpp"
 #include "train/rank_share.hpp"
 #include "train/run.hpp"
 #include "train/threads.hpp"
@@ -12,6 +13,7 @@
 namespace epi::train {
 RunResult Run::go() {
   threads_ = threads_per_rank(config_.train.threads, world_, log_);
+  if (place_.device.device == core::kCpu) agree_on_instruction_set(world_, log_);
   dist::agree(world_, [&] {
     config_ = shared_over(written_, world_.size());
     data_.emplace(open_run_data(config_, world_));
@@ -79,7 +81,8 @@ bool Run::boundary() const {
     return cadence > 0 && step_->begun() % cadence == 0;
   };
   // What an exchange cost is known where no later step is under way.
-  const bool exchanges = world_.size() > 1 && every(config_.log_every);
+  const bool exchanges =
+      world_.size() > 1 && (every(config_.log_every) || every(config_.train.replica_check_every));
   const StepRange& traced = config_.train.trace;
   const bool trace = step_->begun() + 1 == traced.first || step_->begun() == traced.last;
   return exchanges || trace || stopping_ || checkpoint_due_ || every(config_.checkpoint_every) ||
@@ -90,6 +93,8 @@ void Run::at_boundary() {
   const auto every = [&](std::int64_t cadence) { return cadence > 0 && step() % cadence == 0; };
   const bool last = step() == config_.train.steps;
   result_.stopped = stopping_ && !last;
+  // Before a checkpoint of this step, which must not be of spoilt weights.
+  if (world_.size() > 1 && every(config_.train.replica_check_every)) compare_replicas();
   checkpoint_due_ |= every(config_.checkpoint_every) || last || result_.stopped;
   // After a skipped step, rather wait for one that is applied - unless there will be none.
   if (checkpoint_due_ && (!skipped_ || last || result_.stopped)) checkpoint();

@@ -16,8 +16,13 @@ namespace {
 using core::DType;
 using core::View;
 
-/// The message that sums scores over the ranks: f64, three totals per objective.
-enum Slot : std::size_t { kDna = 0, kState = 3, kHiddenBases = 6, kSamples = 7, kNumSlots = 8 };
+/// What a batch adds to the scores: f64, three totals per objective. The message that sums them
+/// over the ranks has these of all batches, each filled by one rank and 0 on the others, which is
+/// exact; then every rank adds them in the order of batches. So scores are the same bits on any
+/// number of ranks.
+enum Slot : std::size_t { kDna = 0, kState = 3, kNumSlots = 6 };
+/// Whole numbers, which sum exactly in any order; at the end of the message.
+enum Count : std::size_t { kHiddenBases = 0, kSamples = 1, kNumCounts = 2 };
 
 template <class T>
 std::span<const T> span_of(const core::Tensor& tensor) {
@@ -53,7 +58,7 @@ struct Cells {
   Cells(std::int64_t windows, core::Device device)
       : state(device, sizeof(kernels::StepState)),
         samples(device, static_cast<std::size_t>(windows) * sizeof(core::SampleRef)),
-        totals(DType::f64, {6}, device),
+        totals(DType::f64, {kNumSlots}, device),
         counts(DType::i64, {kernels::kNumCounts}, device) {}
 
   core::Buffer state, samples;
@@ -83,9 +88,9 @@ double MaskedScores::bits_per_base() const {
 
 struct Validator::State {
   explicit State(const ValidatorSetup& s);
-  void begin();
+  void begin(std::int64_t batches);
   void assemble(const data::SampleSource& source, std::int64_t first, std::int64_t used);
-  void score(const model::ParameterBlocks& parameters);
+  void score(std::int64_t number, const model::ParameterBlocks& parameters);
   void show(std::int64_t first, std::int64_t used, const OnScoredBatch& on_batch);
   [[nodiscard]] MaskedScores summed();
 
@@ -95,6 +100,7 @@ struct Validator::State {
   Cells cells;
   std::vector<core::SampleRef> samples;
   kernels::StepState step;
+  std::vector<double> message;  // totals by batch, then counts
   std::int64_t num_samples = 0;
 };
 
@@ -108,8 +114,8 @@ Validator::State::State(const ValidatorSetup& s)
   if (s.ops.device() != core::kCpu) shown.emplace(s.model.shape(), core::kCpu);
 }
 
-void Validator::State::begin() {
-  core::fill_zero(cells.totals, setup.stream);
+void Validator::State::begin(std::int64_t batches) {
+  message.assign(static_cast<std::size_t>(batches) * kNumSlots + kNumCounts, 0.0);
   core::fill_zero(cells.counts, setup.stream);
   num_samples = 0;
 }
@@ -135,7 +141,8 @@ void Validator::State::assemble(const data::SampleSource& source, std::int64_t f
   num_samples += used;
 }
 
-void Validator::State::score(const model::ParameterBlocks& parameters) {
+void Validator::State::score(std::int64_t number, const model::ParameterBlocks& parameters) {
+  core::fill_zero(cells.totals, setup.stream);
   model::LossOutputs losses;
   if (scores.batch.dna_rows.view()) {
     losses.dna_totals = cells.totals.view().slice(kDna, 3);
@@ -150,6 +157,8 @@ void Validator::State::score(const model::ParameterBlocks& parameters) {
   setup.model.forward(scores.batch, parameters,
                       reinterpret_cast<const kernels::StepState*>(cells.state.data()),
                       /*training=*/false, losses, {}, setup.stream);
+  core::copy(View(message.data() + number * std::int64_t{kNumSlots}, {kNumSlots}), cells.totals,
+             setup.stream);
   setup.stream.synchronize();
 }
 
@@ -173,20 +182,21 @@ void Validator::State::show(std::int64_t first, std::int64_t used, const OnScore
 }
 
 MaskedScores Validator::State::summed() {
-  std::array<double, kNumSlots> message{};
   std::array<std::int64_t, kernels::kNumCounts> counts{};
-  core::copy(View(message.data(), {6}), cells.totals, setup.stream);
   core::copy(View(counts.data(), {kernels::kNumCounts}), cells.counts, setup.stream);
   setup.stream.synchronize();
-  message[kHiddenBases] = static_cast<double>(counts[kernels::kHiddenBases]);
-  message[kSamples] = static_cast<double>(num_samples);
+  const auto of_counts = message.end() - kNumCounts;
+  of_counts[kHiddenBases] = static_cast<double>(counts[kernels::kHiddenBases]);
+  of_counts[kSamples] = static_cast<double>(num_samples);
   const View view(message.data(), {static_cast<std::int64_t>(message.size())});
   setup.world.start(dist::Reduce::sum, view, core::Event()).wait(setup.stream);
   MaskedScores sums;
-  sums.dna = {message[kDna], message[kDna + 1], message[kDna + 2]};
-  sums.state = {message[kState], message[kState + 1], message[kState + 2]};
-  sums.hidden_bases = message[kHiddenBases];
-  sums.samples = static_cast<std::int64_t>(message[kSamples]);
+  for (auto at = message.begin(); at != of_counts; at += kNumSlots) {
+    sums.dna += {at[kDna], at[kDna + 1], at[kDna + 2]};
+    sums.state += {at[kState], at[kState + 1], at[kState + 2]};
+  }
+  sums.hidden_bases = of_counts[kHiddenBases];
+  sums.samples = static_cast<std::int64_t>(of_counts[kSamples]);
   return sums;
 }
 
@@ -197,16 +207,16 @@ MaskedScores Validator::run(const data::SampleSource& source,
                             const model::ParameterBlocks& parameters,
                             const OnScoredBatch& on_batch) {
   State& s = *state_;
-  s.begin();
   const std::int64_t count = source.epoch_size();
   const std::int64_t batch = s.setup.model.shape().batch;
   const std::int64_t batches = (count + batch - 1) / batch;
+  s.begin(batches);
   const std::int64_t rank = s.setup.world.rank();
   const std::int64_t size = s.setup.world.size();
   for (std::int64_t b = batches * rank / size; b < batches * (rank + 1) / size; ++b) {
     const std::int64_t used = std::min(batch, count - b * batch);
     s.assemble(source, b * batch, used);
-    s.score(parameters);
+    s.score(b, parameters);
     if (on_batch) s.show(b * batch, used, on_batch);
   }
   return s.summed();

@@ -71,8 +71,8 @@ class Validator {
   ~Validator();
 
   /// Scores all samples of `source`, each rank a contiguous share of the micro-batches; sums are
-  /// over all ranks and the same on each. Collective. `on_batch`, if given, sees this rank's
-  /// batches.
+  /// over all ranks, the same on each, and the same bits on any number of them. Collective.
+  /// `on_batch`, if given, sees this rank's batches.
   MaskedScores run(const data::SampleSource& source, const model::ParameterBlocks& parameters,
                    const OnScoredBatch& on_batch = {});
 

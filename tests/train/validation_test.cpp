@@ -111,5 +111,21 @@ TEST_F(Validation, AnyRanksAndMicroBatch_sameScores) {
   dist::run_threads(3, [&](dist::Communicator& world) { expect_same(score(world, 2, 13)); });
 }
 
+// Each rank scores its batches; how many ranks there are rounds nothing.
+TEST_F(Validation, AnyRanks_sameBits) {
+  const auto solo = dist::make_solo();
+  const MaskedScores truth = score(*solo, 2, 13);
+  for (const int ranks : {2, 3, 5, 8}) {  // 7 batches: some of eight ranks have none
+    dist::run_threads(ranks, [&](dist::Communicator& world) {
+      const MaskedScores scores = score(world, 2, 13);
+      EXPECT_EQ(scores.dna.nll, truth.dna.nll);
+      EXPECT_EQ(scores.state.nll, truth.state.nll);
+      EXPECT_EQ(scores.dna.correct, truth.dna.correct);
+      EXPECT_EQ(scores.hidden_bases, truth.hidden_bases);
+      EXPECT_EQ(scores.samples, 13);
+    });
+  }
+}
+
 }  // namespace
 }  // namespace epi::train

@@ -34,7 +34,8 @@ int default_threads() {
 CpuOps::CpuOps(int threads)
     : pool_(threads),
       gemm_(threads),
-      description_(fmt::format("{}, {} thread{}", isa_name(), threads, threads == 1 ? "" : "s")) {}
+      description_(
+          fmt::format("{}, {} thread{}", name_of(isa()), threads, threads == 1 ? "" : "s")) {}
 
 bool CpuOps::takes(core::DType activations) const {
   return activations == core::DType::f32 ||
@@ -114,6 +115,17 @@ void CpuOps::do_update(const UpdateArgs& args, Stream&) {
 }
 
 }  // namespace cpu
+
+const char* cpu_instruction_set() {
+  return cpu::name_of(cpu::isa_so_far());
+}
+
+void limit_cpu_instruction_set(const std::string& most) {
+  for (const cpu::Isa level : {cpu::Isa::base, cpu::Isa::v3, cpu::Isa::v4}) {
+    if (most == cpu::name_of(level)) return cpu::limit_isa(level);
+  }
+  core::require(false, "an instruction set has a name that cpu_instruction_set gives");
+}
 
 std::unique_ptr<Ops> make_cpu_ops(int threads) {
   core::require(threads >= 0, "a number of threads, or 0 for all");

@@ -2,8 +2,11 @@
 #include "kernels/cpu/isa.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <string_view>
+
+#include "core/error.hpp"
 
 namespace epi::kernels::cpu {
 namespace {
@@ -21,11 +24,32 @@ Isa wished() {
   return level == "v3" ? Isa::v3 : Isa::v4;
 }
 
+/// Of this process: there is one, as loops are picked once. Ranks that are threads share it.
+struct Level {
+  std::atomic<Isa> isa{std::min(supported(), wished())};
+  std::atomic<bool> taken{false};  ///< somebody computes with it
+};
+
+Level& level() {
+  static Level one;
+  return one;
+}
+
 }  // namespace
 
 Isa isa() {
-  static const Isa level = std::min(supported(), wished());
-  return level;
+  level().taken.store(true, std::memory_order_relaxed);
+  return isa_so_far();
+}
+
+Isa isa_so_far() {
+  return level().isa.load(std::memory_order_relaxed);
+}
+
+void limit_isa(Isa most) {
+  if (isa_so_far() <= most) return;
+  core::require(!level().taken, "the instruction set is limited before ops are made");
+  level().isa = most;
 }
 
 bool has_bf16() {
@@ -36,8 +60,8 @@ bool has_bf16() {
   return found && isa() == Isa::v4;
 }
 
-const char* isa_name() {
-  switch (isa()) {
+const char* name_of(Isa level) {
+  switch (level) {
     case Isa::v4:
       return "avx512";
     case Isa::v3:

@@ -23,15 +23,21 @@ namespace epi::kernels::cpu {
 enum class Isa : std::uint8_t { base, v3, v4 };
 
 /// The best level that this processor and system carry, found once. The environment variable
-/// EPITRAIN_ISA (base, v3, v4) lowers it, for tests and comparisons; it never raises it.
+/// EPITRAIN_ISA (base, v3, v4) lowers it, for tests and comparisons, and limit_isa for ranks that
+/// must compute alike; neither raises it.
 [[nodiscard]] Isa isa();
+/// The same, for those who only want to tell: limit_isa may still lower it.
+[[nodiscard]] Isa isa_so_far();
+/// isa() is no higher than this from now on. LogicError when it was asked for and is higher: tables
+/// of loops have been picked by then.
+void limit_isa(Isa most);
 
 /// Whether products of bf16 pairs are one instruction here (AVX512-BF16, or AMX on top of it) and
 /// isa() is v4. Loops on Bf16 must not run elsewhere.
 [[nodiscard]] bool has_bf16();
 
 /// "sse2", "avx2" or "avx512", for logs and provenance.
-[[nodiscard]] const char* isa_name();
+[[nodiscard]] const char* name_of(Isa level);
 
 /// The table of the chosen level.
 template <class Table>
