@@ -231,7 +231,7 @@ std::string algorithm_table(const Pace& pace, const ScalingOutlook& outlook) {
   std::vector<std::vector<std::string>> rows;
   for (const dist::Network& network : outlook.networks) {
     for (const dist::Allreduce algorithm : dist::kAllreduces) {
-      std::vector<std::string> row{network.title + ", " + name_of(algorithm)};
+      std::vector<std::string> row{fmt::format("{}, {}", network.title, name_of(algorithm))};
       for (const int ranks : {8, 64, 512, 4096}) {
         const PredictedStep step = predicted_step(pace.step, algorithm, network, ranks);
         row.push_back(fmt::format("{:.1f} %, {:.1f} ms", 100.0 * pace.step.seconds / step.step_s,
