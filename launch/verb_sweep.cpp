@@ -10,6 +10,7 @@
 
 #include "core/files.hpp"
 #include "exit_codes.hpp"
+#include "train/alike.hpp"
 #include "train/sweep.hpp"
 #include "training.hpp"
 #include "verbs.hpp"
@@ -42,6 +43,7 @@ Task agreed_task(const Options& options, dist::Communicator& world) {
     task = {sweep.name(*options.task), sweep.config(*options.task, options.set)};
     train::check_cell_folder(sweep, *options.task, options.out);
   });
+  train::check_configuration(task->config.resolved, world);
   return std::move(*task);
 }
 
