@@ -210,8 +210,8 @@ std::string cadence_hint(const CheckpointCosts& costs) {
                         core::duration_text(static_cast<double>(costs.every) * costs.step_s))
           : std::string("checkpoint.every = 0 saves at the end only");
   return fmt::format(
-      "{}; steps wait {} for a checkpoint, which takes {} to write: with a failure every {}, one "
-      "every {} steps ({}) loses least time (Young/Daly)",
+      "{}; steps wait {} for a checkpoint, which takes up to {} to write: with a failure every {}, "
+      "one every {} steps ({}) loses least time (Young/Daly)",
       set, core::duration_text(costs.wait_s), core::duration_text(costs.write_s),
       core::duration_text(costs.between_failures_s), best,
       core::duration_text(static_cast<double>(best) * costs.step_s));

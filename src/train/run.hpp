@@ -76,6 +76,8 @@ class Run {
   [[nodiscard]] TimeUse time_use();
   void tell_goodput();
   void tell_cadence() const;
+  void sum_up();
+  [[nodiscard]] std::vector<EventField> last_fields() const;
   void finish();
   void check_alike();
   void compare_replicas();

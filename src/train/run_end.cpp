@@ -93,8 +93,7 @@ void Run::tell_cadence() const {
                                                       : kBetweenFailures}));
 }
 
-void Run::finish() {
-  watchdog_.rest();
+void Run::sum_up() {
   Timings& timings = step_->timings();
   const std::int64_t steps = step() - result_.first_step;
   const double tokens =
@@ -107,7 +106,21 @@ void Run::finish() {
   result_.tokens_per_s = steps > 0 ? tokens / timings.step_seconds() : 0.0;
   result_.state_bytes = static_cast<std::int64_t>(step_->memory().total());
   result_.peak_bytes = peak;
-  if (steps == 0) log_.info("step {} of {}: this run is complete", step(), config_.train.steps);
+}
+
+std::vector<EventField> Run::last_fields() const {
+  std::vector<EventField> fields = cost_fields(result_);
+  for (const EventField& field : result_.time.fields()) fields.push_back(field);
+  fields.push_back({"goodput", result_.time.goodput()});
+  fields.push_back({"goodput_of_life", with_present(life_, result_.time).goodput()});
+  return fields;
+}
+
+void Run::finish() {
+  watchdog_.rest();
+  sum_up();
+  if (step() == result_.first_step)
+    log_.info("step {} of {}: this run is complete", step(), config_.train.steps);
   const std::string reason = stop_reason().empty() ? "as another rank wished" : stop_reason();
   if (result_.stopped) {
     log_.info("stopped {} at step {}, checkpoint of step {}: start again to go on", reason, step(),
@@ -116,10 +129,7 @@ void Run::finish() {
   log_.info("{}", describe_costs(result_));
   tell_cadence();
   tell_goodput();
-  std::vector<EventField> fields = cost_fields(result_);
-  for (const EventField& field : result_.time.fields()) fields.push_back(field);
-  fields.push_back({"goodput", result_.time.goodput()});
-  fields.push_back({"goodput_of_life", with_present(life_, result_.time).goodput()});
+  std::vector<EventField> fields = last_fields();
   if (result_.stopped) fields.push_back({"reason", reason});
   event(result_.stopped ? "stop" : "end", fields);
   dist::agree(world_, [&] {

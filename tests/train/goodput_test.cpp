@@ -147,10 +147,11 @@ TEST(Cadence_best_isYoungs, inSteps) {
 TEST(Cadence_hint_comparesWithWhatIsSet, andSaysWhatItAssumes) {
   const std::string hint = cadence_hint(
       {.every = 500, .wait_s = 20, .write_s = 60, .step_s = 1, .between_failures_s = 86400});
-  EXPECT_EQ(hint,
-            "checkpoint.every = 500 is 8 min 20 s; steps wait 20 s for a checkpoint, which takes 1 "
-            "min 0 s to write: with a failure every 1 d 0 h, one every 1859 steps (30 min 59 s) "
-            "loses least time (Young/Daly)");
+  EXPECT_EQ(
+      hint,
+      "checkpoint.every = 500 is 8 min 20 s; steps wait 20 s for a checkpoint, which takes up "
+      "to 1 min 0 s to write: with a failure every 1 d 0 h, one every 1859 steps (30 min 59 s) "
+      "loses least time (Young/Daly)");
 }
 
 }  // namespace

@@ -324,6 +324,21 @@ TEST(CheckpointWriter_outcome_isToldOnce, byPollOrByWait) {
   EXPECT_FALSE(fs::exists(folder.path() / "checkpoints" / "step-000000001")) << "two are kept";
 }
 
+// 96 MB are written, digested and flushed long after the call is back.
+TEST(CheckpointWriter_start_returnsAtOnce, whileTheFilesAreWritten) {
+  const TestFolder folder("writer");
+  model::ParameterTable large;
+  large.add("w", {8000, 1000}, true, model::Initial::normal);
+  CheckpointWriter writer(folder.path(), large, 2);
+  const auto begin = std::chrono::steady_clock::now();
+  writer.start(note_at(1));
+  const std::chrono::duration<double> held = std::chrono::steady_clock::now() - begin;
+  const std::optional<CheckpointOutcome> outcome = writer.wait();
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->failure, "");
+  EXPECT_LT(held.count(), 0.5 * outcome->seconds);
+}
+
 TEST(CheckpointWriter_destroyedWhileWriting_leavesAWholeCheckpoint, never_half) {
   const TestFolder folder("writer");
   for (std::int64_t step = 1; step <= 10; ++step) {
