@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <exception>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "dist/call_note.hpp"
 #include "dist/communicator.hpp"
 #include "dist/ordered_reduce.hpp"
 #include "dist/staging.hpp"
@@ -41,6 +43,7 @@ class Group {
  public:
   explicit Group(int ranks)
       : posts(static_cast<std::size_t>(ranks)),
+        calls_(static_cast<std::size_t>(ranks)),
         mails_(static_cast<std::size_t>(ranks)),
         ended_(static_cast<std::size_t>(ranks)) {}
 
@@ -100,6 +103,20 @@ class Group {
     if (std::exchange(mine.full, false)) throw core::PeerError(broken_);
   }
 
+  /// Counts a rank's calls for `missing`.
+  void count_call(int rank) {
+    calls_[static_cast<std::size_t>(rank)].fetch_add(1, std::memory_order_relaxed);
+  }
+  /// The ranks that have made fewer calls than this one; from any thread.
+  [[nodiscard]] std::vector<int> missing(int rank) const {
+    const std::uint64_t mine = calls_[static_cast<std::size_t>(rank)].load();
+    std::vector<int> ranks;
+    for (int other = 0; other < size(); ++other) {
+      if (calls_[static_cast<std::size_t>(other)].load() < mine) ranks.push_back(other);
+    }
+    return ranks;
+  }
+
   /// Each rank writes its own, and reads the others' between two meetings.
   std::vector<Post> posts;
 
@@ -109,6 +126,7 @@ class Group {
     if (num_ended_ > 0) throw core::PeerError("a rank has ended before this collective");
   }
 
+  std::vector<std::atomic<std::uint64_t>> calls_;
   std::mutex mutex_;
   std::condition_variable changed_;
   int arrived_ = 0;
@@ -130,6 +148,7 @@ class ThreadRank final : public Communicator {
 
   Pending start(Reduce op, const View& view, const Event& after) override {
     require_reducible(view.dtype());
+    const auto call = enter(op == Reduce::sum ? Call::sum : Call::maximum, view.bytes());
     after.synchronize();
     const View host = staging_.load(view);
     post(host.raw(), host.raw(), host);
@@ -157,6 +176,7 @@ class ThreadRank final : public Communicator {
     require_reducible(whole.dtype());
     core::require(whole.dtype() == part.dtype() && whole.size() == part.size() * size(),
                   "whole has one part for each rank");
+    const auto call = enter(Call::scattered_sum, whole.bytes());
     after.synchronize();
     const ConstView host = staging_.load(whole);
     const View mine = part_staging_.reserve(part);
@@ -170,6 +190,7 @@ class ThreadRank final : public Communicator {
   Pending all_gather(const ConstView& part, const View& whole, const Event& after) override {
     core::require(whole.dtype() == part.dtype() && whole.size() == part.size() * size(),
                   "whole has one part for each rank");
+    const auto call = enter(Call::gathering, whole.bytes());
     after.synchronize();
     const ConstView mine = part_staging_.load(part);
     const View host = staging_.reserve(whole);
@@ -187,6 +208,7 @@ class ThreadRank final : public Communicator {
 
   void broadcast(const View& view, int root) override {
     core::require(root >= 0 && root < size(), "the root of a broadcast is a rank");
+    const auto call = enter(Call::broadcast, view.bytes());
     const View host = staging_.load(view);
     post(host.raw(), nullptr, host);
     const Post& source = group_->posts[static_cast<std::size_t>(root)];
@@ -198,6 +220,8 @@ class ThreadRank final : public Communicator {
   Pending exchange(int partner, const ConstView& send, const View& receive,
                    const Event& after) override {
     core::require(partner >= 0 && partner < size(), "the partner of an exchange is a rank");
+    // Not counted among the calls: other ranks need not make one.
+    const CallNote::Scope call(note_, Call::exchange, send.bytes(), partner);
     after.synchronize();
     const ConstView from = part_staging_.load(send);
     const View to = staging_.reserve(receive);
@@ -207,6 +231,7 @@ class ThreadRank final : public Communicator {
   }
 
   std::vector<std::string> gather_text(const std::string& mine) override {
+    const auto call = enter(Call::gathering_of_texts, 0);
     group_->posts[static_cast<std::size_t>(rank_)].text = mine;
     group_->meet();
     std::vector<std::string> texts;
@@ -215,7 +240,10 @@ class ThreadRank final : public Communicator {
     return texts;
   }
 
-  void barrier() override { group_->meet(); }
+  void barrier() override {
+    const auto call = enter(Call::barrier, 0);
+    group_->meet();
+  }
 
   // All threads share this host, and meet in the same group: each rank makes the same calls in the
   // same order, so collectives of the world and of the node group never mix.
@@ -231,7 +259,7 @@ class ThreadRank final : public Communicator {
   }
   // The others' failures end the waits themselves.
   std::string failure() const override { return ""; }
-  std::string waiting() const override { return ""; }
+  std::string waiting() const override { return note_.text(group_->missing(rank_)); }
   // Those of devices too: they are summed in host memory.
   bool sums_in_tree(core::Device) const override { return true; }
   bool capturable() const override { return false; }
@@ -240,6 +268,11 @@ class ThreadRank final : public Communicator {
   }
 
  private:
+  [[nodiscard]] CallNote::Scope enter(Call call, std::size_t bytes) {
+    group_->count_call(rank_);
+    return {note_, call, bytes};
+  }
+
   /// Shows memory to the others and meets; all ranks must have brought the same type and size.
   void post(const std::byte* read, std::byte* write, const ConstView& view) {
     Post& mine = group_->posts[static_cast<std::size_t>(rank_)];
@@ -267,6 +300,7 @@ class ThreadRank final : public Communicator {
 
   std::shared_ptr<Group> group_;
   int rank_;
+  CallNote note_;
   Staging staging_, part_staging_;
   std::vector<const std::byte*> inputs_;
 };

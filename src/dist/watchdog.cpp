@@ -21,18 +21,25 @@ constexpr double kLooksPerLimit = 8.0;
 }  // namespace
 
 std::string message(const Hang& hang, int rank) {
+  const std::string call = hang.call.empty() ? "" : ", in " + hang.call;
   if (hang.failure.empty()) {
+    // A rank that waits in no call is the one that the others miss, if they wait.
     return fmt::format(
-        "rank {}: nothing has moved for {:.0f} s; it waits for {}. Look for the rank whose last "
-        "line is older, and at its node; train.hang_timeout sets the limit, 0 turns it off",
-        rank, hang.waited_s, hang.awaited);
+        "rank {}: nothing has moved for {:.0f} s; it waits for {}{}. Look {}; train.hang_timeout "
+        "sets the limit, 0 turns it off",
+        rank, hang.waited_s, hang.awaited, call,
+        call.empty() ? "at its node: it waits for no other rank"
+                     : "at the ranks that are missing, and at their nodes");
   }
-  return fmt::format("rank {}: {}; it waited for {}", rank, hang.failure,
-                     hang.awaited.empty() ? "nothing" : hang.awaited);
+  return fmt::format("rank {}: {}; it waited for {}{}", rank, hang.failure,
+                     hang.awaited.empty() ? "nothing" : hang.awaited, call);
 }
 
-Watchdog::Watchdog(double limit_s, OnHang on_hang, Failure failure)
-    : limit_s_(limit_s), on_hang_(std::move(on_hang)), failure_(std::move(failure)) {
+Watchdog::Watchdog(double limit_s, OnHang on_hang, Failure failure, Waiting waiting)
+    : limit_s_(limit_s),
+      on_hang_(std::move(on_hang)),
+      failure_(std::move(failure)),
+      waiting_(std::move(waiting)) {
   if (limit_s_ > 0.0) thread_ = std::thread([this] { watch(); });
 }
 
@@ -69,8 +76,9 @@ void Watchdog::watch() {
     const std::string failed = failure_ ? failure_() : "";
     lock.lock();
     if (ending_ || (failed.empty() && !expired())) continue;
-    const Hang hang{awaited_, Seconds(Clock::now() - since_).count(), failed};
+    Hang hang{awaited_, Seconds(Clock::now() - since_).count(), failed, ""};
     lock.unlock();
+    if (waiting_) hang.call = waiting_();
     return on_hang_(hang);
   }
 }

@@ -17,9 +17,11 @@ struct Hang {
   std::string awaited;    ///< what was expected: "step 41, sums of gradients"
   double waited_s = 0.0;  ///< since it was
   std::string failure;    ///< what the communicator says has failed; "" when it is only silent
+  std::string call;       ///< the collective that has not returned, as Communicator::waiting
 };
 
-/// One line for the user: "rank 3 waits since 600 s for step 41, ...".
+/// One line for the user: "rank 3: nothing has moved for 600 s; it waits for step 41, in a sum of
+/// 8.0 MB; ranks 1 and 2 have not come. ...".
 [[nodiscard]] std::string message(const Hang& hang, int rank);
 
 /// A thread that waits beside the work. Between `expect` and the next `expect` or `rest` no more
@@ -32,9 +34,11 @@ class Watchdog {
   using OnHang = std::function<void(const Hang&)>;
   /// Asked about twice a second whether something has failed, as Communicator::failure.
   using Failure = std::function<std::string()>;
+  /// Asked once nothing moves, as Communicator::waiting.
+  using Waiting = std::function<std::string()>;
 
   /// A limit of 0 turns it off: no thread, and nothing is asked.
-  Watchdog(double limit_s, OnHang on_hang, Failure failure = {});
+  Watchdog(double limit_s, OnHang on_hang, Failure failure = {}, Waiting waiting = {});
   /// Stops watching; waits for a handler that is running.
   ~Watchdog();
   /// Not copied: one thread.
@@ -56,6 +60,7 @@ class Watchdog {
   double limit_s_;
   OnHang on_hang_;
   Failure failure_;
+  Waiting waiting_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;

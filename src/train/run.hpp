@@ -42,7 +42,7 @@ class Run {
         stop_(stop),
         deadline_(deadline_of(config, place)),
         watchdog_(place.on_hang ? config.train.hang_timeout_s : 0.0, place.on_hang,
-                  [&world] { return world.failure(); }) {}
+                  [&world] { return world.failure(); }, [&world] { return world.waiting(); }) {}
 
   /// Collective; see pretrain.
   RunResult go();

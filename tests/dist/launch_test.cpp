@@ -94,8 +94,23 @@ TEST(Launch_oneRankHangs, endsTheJobWith79WithinTheLimit) {
   double took_s = 0.0;
   const Outcome outcome = run_and_look_around("hang", took_s);
   EXPECT_EQ(outcome.status, 79) << outcome.text;
-  EXPECT_NE(outcome.text.find("it waits for step 20"), std::string::npos) << outcome.text;
+  EXPECT_NE(outcome.text.find("it waits for step 20, in a barrier; rank 1 has not come"),
+            std::string::npos)
+      << outcome.text;
   EXPECT_LT(took_s, 10.0);  // the limit is 1 s; the rest is the launcher's
+}
+
+/// A process that the system has stopped says nothing itself; the others do.
+TEST(Launch_oneRankIsStopped, endsTheJobWith79AndNamesRankStepAndCollective) {
+  double took_s = 0.0;
+  const Outcome outcome = run_and_look_around("stopped", took_s);
+  EXPECT_EQ(outcome.status, 79) << outcome.text;
+  EXPECT_NE(
+      outcome.text.find("rank 0: nothing has moved for 1 s; it waits for step 20, in a sum of "
+                        "1.0 MB; rank 1 has not come"),
+      std::string::npos)
+      << outcome.text;
+  EXPECT_LT(took_s, 20.0);
 }
 
 /// The launcher itself ends the others then, and says so by the signal: 128 + 9.

@@ -8,6 +8,10 @@
 #include <future>
 #include <string>
 #include <thread>
+#include <vector>
+
+#include "core/error.hpp"
+#include "dist/communicator.hpp"
 
 namespace epi::dist {
 namespace {
@@ -79,11 +83,45 @@ TEST(Watchdog_communicatorFailed, callsLongBeforeTheLimit) {
 }
 
 TEST(Watchdog_message, namesRankTimeAndWhat) {
-  EXPECT_NE(message({"step 41", 600.4, ""}, 3)
-                .find("rank 3: nothing has moved for 600 s; it waits for step 41"),
-            std::string::npos);
-  EXPECT_EQ(message({"step 41", 2.0, "NCCL has lost a peer"}, 0),
+  EXPECT_NE(
+      message({"step 41", 600.4, "", ""}, 3)
+          .find("rank 3: nothing has moved for 600 s; it waits for step 41. Look at its node"),
+      std::string::npos);
+  EXPECT_EQ(message({"step 41", 2.0, "NCCL has lost a peer", ""}, 0),
             "rank 0: NCCL has lost a peer; it waited for step 41");
+}
+
+TEST(Watchdog_message, namesTheCollectiveAndWhoIsMissing) {
+  const std::string call = "a sum of 8.0 MB; ranks 1 and 2 have not come";
+  EXPECT_NE(message({"step 41", 600.0, "", call}, 3).find("waits for step 41, in " + call),
+            std::string::npos);
+}
+
+/// Rank 2 of three stays away from a sum: the watchdog of rank 0 says so.
+TEST(Watchdog_rankStaysAway, namesStepCollectiveAndTheRank) {
+  std::promise<std::string> found;
+  std::future<std::string> text = found.get_future();
+  std::promise<void> heard;
+  std::shared_future<void> end = heard.get_future().share();
+  run_threads(3, [&](Communicator& world) {
+    if (world.rank() == 2) return end.wait();
+    Watchdog dog(
+        world.rank() == 0 ? 0.2 : 0.0,
+        [&](const Hang& hang) {
+          found.set_value(message(hang, 0));
+          heard.set_value();
+        },
+        {}, [&] { return world.waiting(); });
+    dog.expect("step 7");
+    EXPECT_EQ(world.waiting(), "");
+    std::vector<float> values(500000);
+    EXPECT_THROW((void)world.start(Reduce::sum, View(values.data(), {500000}), Event()),
+                 core::PeerError);
+    EXPECT_EQ(world.waiting(), "");
+  });
+  const std::string expected = "waits for step 7, in a sum of 2.0 MB; rank 2 has not come";
+  const std::string said = text.get();
+  EXPECT_NE(said.find(expected), std::string::npos) << said;
 }
 
 }  // namespace
