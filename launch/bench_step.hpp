@@ -27,10 +27,11 @@ struct BenchOptions {
   std::string precision = "auto";  ///< auto, fp32 or bf16
   model::Recompute recompute = model::Recompute::none;
   Pass pass = Pass::step;
-  std::int64_t batch = 1;     ///< windows in a micro-batch
-  std::int32_t tokens = 512;  ///< T, with [CLS] and [SEP]
-  std::int64_t steps = 5;     ///< timed
-  std::int64_t warmup = 1;    ///< steps before these
+  std::int64_t batch = 1;          ///< windows in a micro-batch
+  std::int64_t micro_batches = 1;  ///< in a step; more than one only as_trained
+  std::int32_t tokens = 512;       ///< T, with [CLS] and [SEP]
+  std::int64_t steps = 5;          ///< timed
+  std::int64_t warmup = 1;         ///< steps before these
   double dropout = 0.0;
   std::string device = "auto";  ///< auto, cpu, cuda or cuda:N
   bool reproducible = false;    ///< products do not cut their inner dimension

@@ -203,7 +203,7 @@ std::string as_table(const BenchOptions& options, const BenchResult& r) {
 int bench(BenchOptions options, Session& session) {
   const bool gpu =
       options.device != "cpu" && (options.device != "auto" || core::cuda_device_count() > 0);
-  options.as_trained = options.as_trained || gpu;
+  options.as_trained = options.as_trained || gpu || options.micro_batches > 1;
   const BenchResult result = bench_step(options, session.log());
   put_out(options.json, as_json(options, result), as_table(options, result));
   return kDone;
@@ -225,6 +225,10 @@ void add_bench_step(CLI::App& verb, Verb& chosen) {
       "--forward", [options] { options->pass = Pass::forward; },
       "Forward only: no gradients, no update");
   step->add_option("--batch", options->batch, "Windows in a micro-batch")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  step->add_option("--micro-batches", options->micro_batches,
+                   "Micro-batches in a step; more than one with --as-trained, which it implies")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   step->add_option("--tokens", options->tokens, "Tokens in a window, with [CLS] and [SEP]")

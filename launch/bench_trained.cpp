@@ -22,7 +22,7 @@ train::RunConfig config_of(const BenchOptions& options) {
   train::RunConfig config;
   config.tokens = {6, 6, options.tokens};
   config.model = bench_model(options, config.tokens);
-  config.train.global_batch = options.batch;
+  config.train.global_batch = options.batch * options.micro_batches;
   config.train.micro_batch = options.batch;
   config.train.steps = options.warmup + options.steps + 1;
   config.train.recompute = options.recompute;
@@ -99,7 +99,8 @@ class Trained {
     result.threads = threads_of(*ops_);
     result.step_s = seconds_[seconds_.size() / 2];
     result.best_s = seconds_.front();
-    result.tokens_per_s = static_cast<double>(options_.batch * options_.tokens) / result.step_s;
+    result.tokens_per_s =
+        static_cast<double>(config_.train.global_batch * options_.tokens) / result.step_s;
     result.gflop_per_s = 1e-9 * result.tokens_per_s * flops_;
     roofs_.emplace(make_roofs(*ops_, stream_));
     result.peak_gflop_per_s = 1e-9 * roofs_->peak(precision_.activations);

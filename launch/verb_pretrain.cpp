@@ -29,6 +29,7 @@ struct Options {
   std::string recompute;
   std::string trace;
   std::string max_time;
+  bool reproducible = false;
   bool print_config = false;
   bool dry_run = false;
   bool quiet = false;
@@ -44,6 +45,7 @@ train::RunConfig read_config(const Options& options) {
   if (!options.recompute.empty()) config.set("train.recompute=" + options.recompute);
   if (!options.max_time.empty()) config.set("train.max_time=\"" + options.max_time + "\"");
   if (!options.trace.empty()) config.set("train.trace=\"" + options.trace + "\"");
+  if (options.reproducible) config.set("train.reproducible=true");
   return train::read_run_config(config);
 }
 
@@ -109,6 +111,9 @@ void add_pretrain(CLI::App& app, Verb& chosen) {
   verb->add_option("--trace", options->trace,
                    "Record what happens when in a step, or in FIRST-LAST, of every rank: "
                    "OUT/trace-FIRST-LAST.json; sets train.trace");
+  verb->add_flag("--reproducible", options->reproducible,
+                 "The same bits on 1, 2, 4, 8, ... ranks with any numbers of threads; sets "
+                 "train.reproducible");
   verb->add_flag("--print-config", options->print_config,
                  "Print the configuration with all defaults and stop");
   verb->add_flag("--dry-run", options->dry_run,

@@ -21,7 +21,7 @@ using dist::Pending;
 
 /// The world, but for sums of gradients (f32): into those of this rank a NaN is brought,
 /// from number `first` of them to number `last`.
-class Poisoned final : public Communicator {
+class Poisoned : public Communicator {
  public:
   Poisoned(Communicator& world, int first, int last) : world_(world), first_(first), last_(last) {}
 
@@ -72,6 +72,26 @@ class Poisoned final : public Communicator {
   int sums_ = 0;
 };
 
+/// The world, but after one sum of gradients, number `first` of them, a number of what this rank
+/// got is another: a memory that errs once.
+class Erring final : public Poisoned {
+ public:
+  Erring(Communicator& world, int first) : Poisoned(world, -1, -1), world_(world), first_(first) {}
+  Pending start(dist::Reduce op, const View& view, const core::Event& after) override {
+    Pending done = world_.start(op, view, after);
+    if (view.dtype() != core::DType::f32 || sums_++ != first_) return done;
+    return Pending([done, view](core::Stream& stream) mutable {
+      done.wait(stream);
+      view.as<float>()[view.size() / 2] += 0.25F;
+    });
+  }
+
+ private:
+  Communicator& world_;
+  int first_;
+  int sums_ = 0;
+};
+
 /// Of each rank: whether it gave up, and how many steps it skipped.
 struct Outcome {
   bool gave_up = false;
@@ -85,10 +105,12 @@ class PoisonedRank : public testing::Test {
     write_tiny_store(store_);
   }
   [[nodiscard]] fs::path run() const { return folder_.path() / "run"; }
+  [[nodiscard]] const fs::path& store() const { return store_; }
 
   /// Two ranks, of which the second one is poisoned.
   [[nodiscard]] std::array<Outcome, 2> train(int first, int last) const {
     RunConfig config = tiny_config(store_);
+    config.train.bucket_mb = 8.0;  // else the link is measured first, by sums
     config.train.steps = 12;
     config.checkpoint_every = 1;
     std::array<Outcome, 2> outcomes;
@@ -111,6 +133,37 @@ class PoisonedRank : public testing::Test {
   TestFolder folder_;
   fs::path store_;
 };
+
+// The copies of the weights drift apart unseen, until they are compared; what was saved before the
+// last comparison is good.
+TEST_F(PoisonedRank, OneNumberOnOneRank_isFoundByTheNextComparison_andNamed) {
+  RunConfig config = tiny_config(store());
+  config.train.bucket_mb = 8.0;  // else the link is measured first, by sums
+  config.train.steps = 12;
+  config.train.replica_check_every = 4;
+  config.checkpoint_every = 4;
+  std::array<std::string, 4> told;
+  dist::run_threads(4, [&](Communicator& world) {
+    Erring erring(world, 8);  // in step 5 or 9, as a step has two sums or one
+    Communicator& mine = world.rank() == 2 ? erring : world;
+    const core::Log log;
+    const StopRequest stop;
+    try {
+      (void)pretrain(config, {.out = run()}, mine, log, stop);
+    } catch (const core::NumericError& error) {
+      told.at(static_cast<std::size_t>(world.rank())) = error.what();
+    }
+  });
+  for (const std::string& text : told) {
+    EXPECT_NE(text.find("the weights of rank 2 are not those of the other ranks"),
+              std::string::npos)
+        << text;
+  }
+  const FoundCheckpoint found = find_checkpoint(run() / "checkpoints");
+  ASSERT_TRUE(found.newest);
+  const std::string step = std::to_string(found.newest->note.progress.step);
+  EXPECT_NE(told[0].find("the checkpoint of step " + step), std::string::npos) << told[0];
+}
 
 TEST_F(PoisonedRank, OneSum_isOneStepSkippedByBoth) {
   const std::array<Outcome, 2> outcomes = train(4, 4);

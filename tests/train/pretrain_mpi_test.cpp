@@ -71,6 +71,38 @@ TEST(PretrainMpi_shardedOptimizer, sameLossesAsUnsharded) {
   world->barrier();
 }
 
+// Each rank with another number of threads, sums over ranks in shared memory.
+TEST(PretrainMpi_reproducible_sameBitsAsOneProcess, onPowersOfTwo) {
+  const std::unique_ptr<dist::Communicator> world = runtime->world();
+  const fs::path folder = common_folder(*world);
+  const bool first = world->rank() == 0;
+  if (first) write_tiny_store(folder / "store");
+  world->barrier();
+  RunConfig config = tiny_config(folder / "store");
+  config.train.steps = 5;
+  config.train.global_batch = 48;  // 24 micro-batches: eight groups of three
+  config.train.reproducible = true;
+  config.train.replica_check_every = 1;
+  config.train.threads = 1 + world->rank() % 2;
+  const core::Log log;
+  const StopRequest stop;
+  const RunResult result = pretrain(config, {folder / "world"}, *world, log, stop);
+  EXPECT_EQ(result.step, 5);
+  if (first) {
+    const RunResult solo = run_solo(config, folder / "solo");
+    for (const char* file : {"model.safetensors", "optimizer.bin"}) {
+      EXPECT_TRUE(core::read_text(checkpoint_path(folder / "world", 5) / file) ==
+                  core::read_text(checkpoint_path(folder / "solo", 5) / file))
+          << file << " differs";
+    }
+    EXPECT_EQ(metrics_column(folder / "world", kLossColumn),
+              metrics_column(folder / "solo", kLossColumn));
+    EXPECT_EQ(result.validation->dna.nll, solo.validation->dna.nll);
+    fs::remove_all(folder);
+  }
+  world->barrier();
+}
+
 }  // namespace
 }  // namespace epi::train
 

@@ -55,7 +55,8 @@ struct TinyStore {
   std::uint32_t held_out = 0;  ///< another one: chrB has other bases, chrB and cell c other states
   std::size_t repeat_bp = 0;   ///< soft-masked bases at the start of each `repeat_period_bp`
   std::size_t repeat_period_bp = 100;
-  std::size_t unknown_bp = 0;  ///< bases at the start of chrB that are N
+  std::size_t unknown_bp = 0;        ///< bases at the start of chrB that are N
+  std::size_t unknown_train_bp = 0;  ///< of chrA
 };
 
 /// Bases that follow their predecessor three times in four; states in runs of four bins.
@@ -71,7 +72,8 @@ inline data::Shard write_tiny_shard(const fs::path& folder, std::uint32_t contig
   for (std::size_t i = 0; i < bases.size(); ++i) {
     if (i % what.repeat_period_bp < what.repeat_bp) bases[i] |= core::kSoftMasked;
   }
-  for (std::size_t i = 0; contig == 1 && i < what.unknown_bp; ++i) bases[i] = core::kBaseN;
+  const std::size_t unknown = contig == 1 ? what.unknown_bp : what.unknown_train_bp;
+  for (std::size_t i = 0; i < unknown; ++i) bases[i] = core::kBaseN;
   const auto bins = static_cast<std::size_t>((length_bp + kTinyBinBp - 1) / kTinyBinBp);
   std::vector<std::uint8_t> states(bins * kTinyCells);
   for (std::size_t i = 0; i < states.size(); ++i) {
