@@ -324,28 +324,39 @@ TEST(Roadmap127, fromAFolderOfFiles_toATrainedModel) {
   EXPECT_TRUE(fs::exists(run / "checkpoints" / "step-000000003")) << again.all();
 }
 
-/// Stand-ins for Slurm: scontrol writes down what it is asked for.
-TEST(Roadmap127, usr1_endsInACheckpointAndBackInTheQueue) {
-  const fs::path folder = fresh_folder("requeue");
+/// Stand-ins for Slurm: scontrol knows a running job, and writes down what else it is asked for.
+Outcome stopped_in_a_job(const std::string& variables, const fs::path& folder) {
   fs::create_directories(folder / "bin");
-  write(folder / "bin" / "scontrol", "#!/bin/sh\necho \"$@\" >asked.txt\n");
+  write(folder / "bin" / "scontrol",
+        "#!/bin/sh\n[ \"$1\" = show ] && echo 'JobId=17 JobState=RUNNING x' && exit\n"
+        "echo \"$@\" >asked.txt\n");
   write(folder / "bin" / "program",
         "#!/bin/sh\ntrap 'echo stopped >signal.txt; exit 75' USR1\ntouch ready\n"
         "i=0; while [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done\n");
-  const Outcome outcome = bash(
+  return bash(
       "chmod +x bin/*; export PATH=$PWD/bin:$PATH EPITRAIN=$PWD/bin/program EPITRAIN_LAUNCHER=\n"
-      "export SLURM_JOB_ID=17 SLURM_SUBMIT_DIR='" +
-          kRecipe.string() +
-          "'\n"
-          "bash " +
-          recipe("train.sbatch") +
+      "export SLURM_SUBMIT_DIR='" +
+          kRecipe.string() + "' " + variables + "\nbash " + recipe("train.sbatch") +
           " & job=$!\n"
           "for i in $(seq 100); do [ -f ready ] && break; sleep 0.1; done\n"
           "kill -USR1 $job; code=0; wait $job || code=$?; exit $code",
       folder);
-  EXPECT_EQ(outcome.code, 0) << outcome.all();
+}
+
+TEST(Roadmap127, usr1_endsInACheckpointAndBackInTheQueue) {
+  const fs::path folder = fresh_folder("requeue");
+  const Outcome outcome = stopped_in_a_job("SLURM_JOB_ID=17", folder);
+  EXPECT_EQ(outcome.code, 75) << outcome.all();
   EXPECT_EQ(read(folder / "signal.txt"), "stopped\n") << outcome.all();
   EXPECT_EQ(read(folder / "asked.txt"), "requeue 17\n") << outcome.all();
+}
+
+TEST(Roadmap127, taskOfAnArray_goesBackByItsOwnName) {
+  const fs::path folder = fresh_folder("requeue-task");
+  const Outcome outcome =
+      stopped_in_a_job("SLURM_JOB_ID=16 SLURM_ARRAY_JOB_ID=16 SLURM_ARRAY_TASK_ID=2", folder);
+  EXPECT_EQ(outcome.code, 75) << outcome.all();
+  EXPECT_EQ(read(folder / "asked.txt"), "requeue 16_2\n") << outcome.all();
 }
 
 }  // namespace
