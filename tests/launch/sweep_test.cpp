@@ -96,6 +96,12 @@ TEST_F(SweepVerb, partsOfPrepare_areFoundByTheWhole) {
   }
 }
 
+TEST(SweepExample, isAGridOfSixCells) {
+  const Outcome outcome =
+      epitrain("sweep '" EPI_SOURCE_DIR "/examples/sweep.toml' --count", fresh_folder("example"));
+  EXPECT_EQ(outcome.out, "6\n") << outcome.all();
+}
+
 TEST(SlurmScripts, haveNoFaultsThatBashSees) {
   const fs::path folder = fresh_folder("syntax");
   const std::string scripts =
