@@ -2,8 +2,10 @@
 #include "train/device_memory.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "train/gradient_tree.hpp"
 #include "train/planned_ops.hpp"
@@ -22,39 +24,69 @@ double gib(std::size_t bytes) {
   return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0);
 }
 
+/// What may be changed about a run that does not fit.
+struct Remedy {
+  std::int64_t micro_batch = 1;
+  model::Recompute recompute = model::Recompute::none;
+  bool shard = false;
+};
+
 /// The plan under other settings.
-DeviceMemory plan_with(const DeviceLoad& load, std::int64_t micro_batch,
-                       model::Recompute recompute) {
+DeviceMemory plan_with(const DeviceLoad& load, const Remedy& remedy) {
   RunConfig config = load.config;
-  config.train.micro_batch = micro_batch;
-  config.train.recompute = recompute;
+  config.train.micro_batch = remedy.micro_batch;
+  config.train.recompute = remedy.recompute;
+  config.train.shard_optimizer = remedy.shard;
   return plan_device(
       {config, load.model, load.bin_bp, load.corpus_bytes, load.ops, load.ranks, load.activations});
+}
+
+/// Remedies in the order of what they cost: sharing moments hardly any time, recomputing a third of
+/// the step, smaller micro-batches another run. The first is the run as it is.
+std::vector<Remedy> remedies(const DeviceLoad& load) {
+  const RunConfig& config = load.config;
+  const TrainConfig& train = config.train;
+  const bool may_shard =
+      load.ranks > 1 && !train.reproducible && config.optimizer.kind != kernels::Optimizer::lamb;
+  std::vector<Remedy> all;
+  for (std::int64_t batch = train.micro_batch; batch >= 1; batch /= 2) {
+    if (train.global_batch % batch != 0 || train.global_batch / batch % load.ranks != 0) continue;
+    for (const auto recompute : {model::Recompute::none, model::Recompute::layer}) {
+      if (recompute < train.recompute) continue;
+      all.push_back({batch, recompute, train.shard_optimizer});
+      if (may_shard && !train.shard_optimizer) all.push_back({batch, recompute, true});
+    }
+  }
+  return all;
+}
+
+/// "train.recompute = "layer" with train.micro_batch = 4"; "" for the run as it is.
+std::string text_of(const Remedy& remedy, const TrainConfig& train) {
+  std::vector<std::string> settings;
+  if (remedy.shard != train.shard_optimizer) {
+    settings.emplace_back("train.shard_optimizer = true");
+  }
+  if (remedy.recompute != train.recompute) settings.emplace_back("train.recompute = \"layer\"");
+  if (remedy.micro_batch != train.micro_batch) {
+    settings.push_back(fmt::format("train.micro_batch = {}", remedy.micro_batch));
+  }
+  return fmt::format("{}", fmt::join(settings, " with "));
 }
 
 /// Settings that need no more than `free_bytes`, the gentlest first; "" when none is small enough.
 std::string what_fits(const DeviceLoad& load, std::size_t free_bytes) {
   const TrainConfig& train = load.config.train;
-  const auto fits = [&](const DeviceMemory& memory) {
+  for (const Remedy& remedy : remedies(load)) {
+    const DeviceMemory memory = plan_with(load, remedy);
     const double lost = (kSpare - 1.0) * static_cast<double>(memory.tensors.total());
-    return static_cast<double>(memory.total()) + lost <= static_cast<double>(free_bytes);
-  };
-  for (std::int64_t batch = train.micro_batch; batch >= 1; batch /= 2) {
-    if (train.global_batch % batch != 0 || train.global_batch / batch % load.ranks != 0) continue;
-    for (const auto recompute : {model::Recompute::none, model::Recompute::layer}) {
-      if (recompute < train.recompute) continue;
-      const DeviceMemory memory = plan_with(load, batch, recompute);
-      if (!fits(memory)) continue;
-      std::string text;
-      if (recompute != train.recompute) text = "train.recompute = \"layer\"";
-      if (batch != train.micro_batch) {
-        text += fmt::format("{}train.micro_batch = {}", text.empty() ? "" : " with ", batch);
-      }
-      if (text.empty()) continue;  // as it is: only what nobody counted is missing
-      return fmt::format(
-          "{} would take {:.2f} GiB{}", text, gib(memory.total()),
-          batch == train.micro_batch ? "" : " (micro-batches are part of the mathematics)");
-    }
+    const double needed = static_cast<double>(memory.total()) + lost;
+    const std::string text = text_of(remedy, train);
+    // As it is: only what nobody counted is missing.
+    if (needed > static_cast<double>(free_bytes) || text.empty()) continue;
+    return fmt::format("{} would take {:.2f} GiB{}", text, gib(memory.total()),
+                       remedy.micro_batch == train.micro_batch
+                           ? ""
+                           : " (micro-batches are part of the mathematics)");
   }
   return "";
 }

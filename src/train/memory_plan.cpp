@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "train/sharded_parameters.hpp"
 #include "train/warm_up.hpp"
 
 namespace epi::train {
@@ -34,8 +35,11 @@ MemoryPlan plan_memory(const StepSetup& setup, std::size_t store_bytes) {
   plan.tensors = step.memory();
   plan.snapshot = HostBlocks::footprint(step.table().block_size());
   const auto mates = static_cast<std::size_t>(setup.world.node_size());
-  if (!plan.on_device)
+  if (!plan.on_device) {
     plan.peers = plan.tensors.parameters / mates * (mates - 1);  // one block is as long as another
+    // Gathered parameters are written where the other ranks have them.
+    if (shards(setup.config.train, setup.world.size())) plan.peers *= 2;
+  }
   plan.num_parameters = step.table().num_parameters();
   return plan;
 }

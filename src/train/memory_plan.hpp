@@ -16,6 +16,7 @@ struct MemoryPlan {
   std::size_t store = 0;    ///< pages of the store, which the ranks of a host share
   /// Pages of the gradients of other ranks on this host: each rank sums its part of all of them
   /// where they lie, and the system counts pages for every process that has used them.
+  /// With a sharded optimizer, of their parameters too.
   std::size_t peers = 0;
   /// On rank 0's host alone: the copy of parameters and moments that checkpoints are written from.
   std::size_t snapshot = 0;

@@ -54,7 +54,8 @@ StepWork::StepWork(const StepSetup& setup, const StepBlock& block, Timings& timi
   }
 }
 
-void StepWork::sum_in(core::Tensor gradients, core::Tensor wire) {
+void StepWork::sum_in(core::Tensor gradients, core::Tensor wire, core::Tensor parameters) {
+  if (parameters.view()) weights_.lie_in(std::move(parameters), setup_.stream);
   tree_.emplace(local_, std::move(gradients), setup_.ops);
   // Sums of several micro-batches wait in the tree while the next forward runs. On devices memory
   // is not what is short, and what a step's parts share would tie them to one order.

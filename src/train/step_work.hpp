@@ -35,8 +35,9 @@ class StepWork {
   /// Elements of the flat blocks, see block_room.
   [[nodiscard]] std::int64_t room() const { return weights_.room().size(); }
   /// The other half of the construction, in memory that the ranks reduce fastest: f32 [room], and
-  /// bf16 [room] where gradients travel rounded, else absent.
-  void sum_in(core::Tensor gradients, core::Tensor wire);
+  /// bf16 [room] where gradients travel rounded, else absent; f32 [room] for parameters that the
+  /// ranks gather, or absent: they stay where they are.
+  void sum_in(core::Tensor gradients, core::Tensor wire, core::Tensor parameters);
 
   /// Other buckets of the gradients' exchange. Forgets the moments, so before the first step and
   /// before `load`. DeviceError without memory.

@@ -225,7 +225,13 @@ TrainingStep::TrainingStep(const StepSetup& setup) {
   if (setup.world.size() > 1 && setup.config.train.exchange_precision == core::DType::bf16) {
     wire = setup.world.reducible(core::DType::bf16, gradients.view().size(), setup.ops.device());
   }
-  dist::agree(setup.world, [&] { state_->work.sum_in(std::move(gradients), std::move(wire)); });
+  core::Tensor parameters;  // that ranks of a host gather where they lie
+  if (shards(setup.config.train, setup.world.size()) && setup.ops.device() == core::kCpu) {
+    parameters = setup.world.reducible(core::DType::f32, gradients.view().size(), core::kCpu);
+  }
+  dist::agree(setup.world, [&] {
+    state_->work.sum_in(std::move(gradients), std::move(wire), std::move(parameters));
+  });
 }
 
 void TrainingStep::exchange_in(std::size_t bucket_bytes) {

@@ -1,5 +1,7 @@
 #include "train/weights.hpp"
 
+#include <utility>
+
 namespace epi::train {
 
 Weights::Weights(std::int64_t elements, std::int64_t room, core::DType activations,
@@ -21,6 +23,12 @@ model::ParameterBlocks Weights::blocks() const {
 void Weights::refresh(dist::Stretch stretch, core::Stream& stream) const {
   if (!copy_.view()) return;
   ops_.convert({.in = stretch.of(exact_), .out = stretch.of(copy_)}, stream);
+}
+
+void Weights::lie_in(core::Tensor exact, core::Stream& stream) {
+  core::copy(exact, exact_, stream);
+  stream.synchronize();
+  exact_ = std::move(exact);
 }
 
 void Weights::load(const core::ConstView& host, core::Stream& stream) const {

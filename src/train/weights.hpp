@@ -33,6 +33,8 @@ class Weights {
   [[nodiscard]] std::size_t copy_bytes() const { return copy_.view().bytes(); }
   /// For forward and backward.
   [[nodiscard]] model::ParameterBlocks blocks() const;
+  /// Moves the exact block into other memory of its device and size. Complete on return.
+  void lie_in(core::Tensor exact, core::Stream& stream);
   /// Queues the rounding of the whole block, or of some of its room.
   void refresh(core::Stream& stream) const { refresh({0, room().size()}, stream); }
   void refresh(dist::Stretch stretch, core::Stream& stream) const;
