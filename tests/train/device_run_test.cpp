@@ -241,6 +241,12 @@ TEST_F(DeviceRun, Shortage_namesTheGentlestSettingThatFits) {
   const std::string little = describe_shortage("no room", load, needed * 29 / 100);
   EXPECT_NE(little.find("train.recompute = \"layer\" with train.micro_batch = "), std::string::npos)
       << little;
+  // Eight ranks keep an eighth of the moments each, at hardly any cost.
+  RunConfig wide = c;
+  wide.train.global_batch = 8 * c.train.micro_batch;
+  const DeviceLoad of_eight{wide, m, kTinyBinBp, 0, *ops, 8, core::DType::bf16};
+  const std::string shared = describe_shortage("no room", of_eight, plan_device(of_eight).total());
+  EXPECT_NE(shared.find("train.shard_optimizer = true would take"), std::string::npos) << shared;
   const std::string none = describe_shortage("no room", load, 1000);
   EXPECT_NE(none.find("No setting"), std::string::npos) << none;
 }
