@@ -2,7 +2,7 @@
 #include "train/trace.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <array>
 
 namespace epi::train {
 namespace {

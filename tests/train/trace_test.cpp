@@ -33,7 +33,7 @@ class TraceOfRun : public testing::Test {
     c.model.intermediate = 64;
     c.masks.state_rate = 0.4F;
     c.train.precision = Precision::fp32;
-    c.train.global_batch = 4 * ranks;
+    c.train.global_batch = std::int64_t{4} * ranks;
     c.train.steps = 6;
     return c;
   }
