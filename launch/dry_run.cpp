@@ -11,6 +11,7 @@
 #include "train/precision.hpp"
 #include "train/rank_share.hpp"
 #include "train/run_data.hpp"
+#include "train/sharded_parameters.hpp"
 
 namespace epi::launch {
 namespace {
@@ -138,16 +139,22 @@ std::vector<std::string> plan_of(const train::RunConfig& written, int threads,
     });
   });
   const std::int64_t samples = run->order->epoch_size();
-  return {store_line(config.store, run->store.manifest()),
-          windows_line(config, *run),
-          fmt::format("epoch: {} samples, {} tokens", samples, samples * config.tokens.length),
-          model_line(model, memory.num_parameters),
-          steps_line(config, samples, world.size()),
-          memory_line(memory),
-          parts_line(memory, execution),
-          "device: " + device.line,
-          "precision: " + precision.line,
-          fmt::format("kernels: {}; ranks: {}", ops->description(), world.description())};
+  std::vector<std::string> lines = {
+      store_line(config.store, run->store.manifest()),
+      windows_line(config, *run),
+      fmt::format("epoch: {} samples, {} tokens", samples, samples * config.tokens.length),
+      model_line(model, memory.num_parameters),
+      steps_line(config, samples, world.size()),
+      memory_line(memory),
+      parts_line(memory, execution),
+      "device: " + device.line,
+      "precision: " + precision.line,
+      fmt::format("kernels: {}; ranks: {}", ops->description(), world.description())};
+  if (train::shards(config.train, world.size())) {
+    lines.push_back(fmt::format(
+        "optimizer: sharded, each rank keeps and updates 1/{} of the moments", world.size()));
+  }
+  return lines;
 }
 
 }  // namespace epi::launch

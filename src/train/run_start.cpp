@@ -139,7 +139,7 @@ void Run::choose_buckets() {
   if (bucket_bytes_ == 0) {
     const dist::Link link = dist::measure_sums(world_, ops_->device());
     bucket_bytes_ = static_cast<std::int64_t>(dist::bucket_bytes_for(link));
-    log_.info("sums over the ranks begin after {:.0f} us and run at {:.1f} GB/s",
+    log_.info("sums over the ranks begin after {:.1f} us and run at {:.1f} GB/s",
               1e6 * link.latency_s, 1e-9 * link.bytes_per_s);
   }
   dist::agree(world_, [&] {
