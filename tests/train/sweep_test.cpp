@@ -95,12 +95,15 @@ TEST_F(SweepTest, cells_areListedWithTheirValues) {
 }
 
 TEST_F(SweepTest, collect_putsAllRunsIntoOneTable) {
+  const std::string eval = R"({"event":"eval","step":20,"dna_loss":9.0,"dna_accuracy":0.1,)"
+                           R"("bits_per_base":1.9,"state_loss":1.0,"state_accuracy":0.2})";
+  const std::string last = R"({"event":"eval","step":40,"dna_loss":4.25,"dna_accuracy":0.5,)"
+                           R"("bits_per_base":1.5,"state_loss":0.75,"state_accuracy":0.25})";
   write_run(0, "000000040",
-            R"({"event":"start","step":0,"ranks":2}
-{"event":"eval","step":20,"dna_loss":9.0,"dna_accuracy":0.1,"bits_per_base":1.9,"state_loss":1.0,"state_accuracy":0.2}
-{"event":"eval","step":40,"dna_loss":4.25,"dna_accuracy":0.5,"bits_per_base":1.5,"state_loss":0.75,"state_accuracy":0.25}
-{"event":"end","step":40,"loss":5.123456789,"tokens_per_s":1000.5}
-)");
+            R"({"event":"start","step":0,"ranks":2})"
+            "\n" +
+                eval + "\n" + last + "\n" +
+                R"({"event":"end","step":40,"loss":5.123456789,"tokens_per_s":1000.5})" + "\n");
   write_run(2, "000000010", "{\"event\":\"start\",\"step\":0,\"ranks\":1}\n{\"event\":\"st");
   // Left by a killed writer, and one that is damaged: neither is a checkpoint.
   fs::create_directories(folder_ / "out/cell-000002/checkpoints/step-000000040.tmp");
