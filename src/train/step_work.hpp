@@ -1,7 +1,8 @@
 // What a step queues on its stream: loss scales, forward and backward of this rank's micro-batches,
 // the sum of gradients over the ranks, the update, the next step's batch and the message. All that
 // changes from step to step comes through the StepBlock, so the same work can be recorded and
-// replayed; on a device none of it waits for the host.
+// replayed; on a device none of it waits for the host. step_work.cpp queues a step, step_shares.cpp
+// has what the ranks share of it.
 #pragma once
 
 #include <cstddef>
