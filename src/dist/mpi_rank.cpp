@@ -171,9 +171,11 @@ class MpiRank final : public Communicator {
   bool sums_in_tree(core::Device) const override { return true; }
   bool capturable() const override { return false; }
   std::string description() const override {
-    return fmt::format("MPI, {} rank{} on {} node{}{}", size(), size() == 1 ? "" : "s",
-                       hosts_.num_hosts, hosts_.num_hosts == 1 ? "" : "s",
-                       no_room_ ? "; sums slowed by too small a /dev/shm" : "");
+    return fmt::format(
+        "MPI, {} rank{} on {} node{}{}{}", size(), size() == 1 ? "" : "s", hosts_.num_hosts,
+        hosts_.num_hosts == 1 ? "" : "s",
+        hosts_.regular ? "" : "; sums by messages, since nodes hold no equal rows of ranks",
+        no_room_ ? "; sums slowed by too small a /dev/shm" : "");
   }
 
  private:
