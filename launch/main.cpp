@@ -5,8 +5,11 @@
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <string>
 
+#include "core/error.hpp"
 #include "core/version.hpp"
+#include "dist/communicator.hpp"
 #include "exit_codes.hpp"
 #include "session.hpp"
 #include "verbs.hpp"
@@ -30,9 +33,10 @@ int report_parse_error(const CLI::App& app, const CLI::ParseError& error, Sessio
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     return session.speaks() ? app.exit(error) : int{kDone};
   }
-  if (session.speaks()) {
-    std::fprintf(stderr, "epitrain: error: %s (see epitrain --help)\n", error.what());
-  }
+  // Ranks may have unlike command lines: those that understood theirs agree next, and hear of it.
+  dist::agree(session.world(), [&] {
+    throw core::UsageError(std::string(error.what()) + " (see epitrain --help)");
+  });
   return kUsage;
 }
 

@@ -87,6 +87,11 @@ TEST_F(Faults, unlikeConfigurations_is78AndNamesTheKey) {
                "unlike configurations: train.seed = 1 on rank 0");
 }
 
+TEST_F(Faults, wrongLineOfOneRank_is64OnAll) {
+  const std::string command = std::string(kProgram) + "pretrain config.toml --out run";
+  expect_error(pair(command, command + " --bogus"), 64, "--bogus");
+}
+
 TEST_F(Faults, storeAtAnotherPlace_isNoDifference) {
   fs::copy(folder_ / "store", folder_ / "copy", fs::copy_options::recursive);
   const std::string command = std::string(kProgram) + "pretrain config.toml --out run";
