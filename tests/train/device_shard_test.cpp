@@ -30,6 +30,7 @@ class DeviceShard : public testing::Test {
     c.train.precision = Precision::fp32;
     c.train.steps = 4;
     c.train.shard_optimizer = sharded;
+    c.train.bucket_mb = 0.006;  // several of them, even here
     c.evaluate_every = 2;
     c.evaluate_windows = 2;
     return c;

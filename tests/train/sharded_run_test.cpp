@@ -26,6 +26,7 @@ class ShardedRun : public testing::Test {
     c.train.global_batch = 24;
     c.train.steps = 8;
     c.train.shard_optimizer = sharded;
+    c.train.bucket_mb = 0.006;  // several of them, even here
     c.evaluate_windows = 4;
     return c;
   }
@@ -130,6 +131,28 @@ TEST_F(ShardedRun, EvaluationsAndCheckpoints_changeNoBit) {
   run_on(2, c, run("busy"));
   EXPECT_TRUE(core::read_text(checkpoint_path(run("plain"), 8) / "model.safetensors") ==
               core::read_text(checkpoint_path(run("busy"), 8) / "model.safetensors"));
+}
+
+TEST_F(ShardedRun, MeasuredBuckets_areKeptByTheSameNumberOfRanks) {
+  const auto note_of = [&](int step) {
+    return open_checkpoint(checkpoint_path(run("a"), step)).note;
+  };
+  RunConfig c = config(true);
+  c.train.steps = 2;
+  run_on(2, c, run("a"));
+  EXPECT_EQ(note_of(2).bucket_bytes, 6000) << "as configured";
+  c.train.bucket_mb = 0.0;
+  c.train.steps = 3;
+  run_on(2, c, run("a"));
+  EXPECT_EQ(note_of(3).bucket_bytes, 6000) << "as before";
+  c.train.steps = 4;
+  run_on(3, c, run("a"));
+  const std::int64_t measured = note_of(4).bucket_bytes;
+  EXPECT_GE(measured, std::int64_t{4} << 20);
+  EXPECT_EQ(measured & (measured - 1), 0) << "a power of two";
+  c.train.steps = 5;
+  run_on(1, c, run("a"));
+  EXPECT_EQ(note_of(5).bucket_bytes, measured) << "of a rank that has no buckets";
 }
 
 TEST_F(ShardedRun, LambOrReproducible_isRefused) {
