@@ -124,7 +124,9 @@ TEST_F(Pipeline, pretrain_afterUsr1_stopsWith75AndGoesOn) {
 TEST_F(Pipeline, pretrain_withARankThatStandsStill_endsAllWith79InTime) {
   const fs::path folder = copy("hang");
   const Outcome outcome = mpirun(
-      2, "pretrain config.toml --out run --set train.steps=1000000 --set train.hang_timeout=2",
+      2,
+      "pretrain config.toml --out run --set train.steps=1000000 train.hang_timeout=2 "
+      "checkpoint.every=0 evaluate.every=0",  // so that it is a step which hangs
       folder,
       "for i in $(seq 600); do sleep 0.1; [ $(cat run/metrics.csv 2>/dev/null | wc -l) -gt 3 ]"
       " && break; done; kill -STOP $(pgrep -P $job | tail -1)");

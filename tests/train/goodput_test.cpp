@@ -69,7 +69,8 @@ TEST_F(Life, ofANewRun_isEmpty) {
 constexpr const char* kKilled =
     R"({"event":"start","time":"2027-01-15T08:00:10Z","step":0,"wall_s":10.0,"lost_start_s":10.0}
 {"event":"eval","time":"2027-01-15T08:01:00Z","step":4}
-{"event":"checkpoint","time":"2027-01-15T08:01:50Z","step":4,"wall_s":100.0,"useful_s":80.0,"lost_start_s":12.0}
+{"event":"checkpoint","time":"2027-01-15T08:01:50Z","step":4,)"
+    R"("wall_s":100.0,"useful_s":80.0,"lost_start_s":12.0}
 {"event":"skip","time":"2027-01-15T08:02:05Z","step":6}
 {"event":"chec)";
 
@@ -99,9 +100,11 @@ TEST_F(Life, withItsPresent_countsRedoneStepsOnce) {
 
 // The second process ended in an orderly way, so nothing of it is lost.
 TEST_F(Life, ofThreeProcesses_addsUpTheirGaps) {
-  const std::string events = std::string(kKilled) + R"(kpoint","torn":1}
+  const std::string events = std::string(kKilled) +
+                             R"(kpoint","torn":1}
 {"event":"start","time":"2027-01-15T08:03:05Z","step":4,"wall_s":5.0,"down_s":50.0,"lost_s":30.0}
-{"event":"stop","time":"2027-01-15T08:04:40Z","step":9,"wall_s":100.0,"useful_s":60.0,"lost_redone_s":25.0}
+{"event":"stop","time":"2027-01-15T08:04:40Z","step":9,)"
+                             R"("wall_s":100.0,"useful_s":60.0,"lost_redone_s":25.0}
 )";
   const RunLife life = read(events, "step,loss\n9,1\n", kNoon + 280, 9, kNoon + 400);
   EXPECT_EQ(life.starts, 2);
