@@ -25,9 +25,10 @@ using train::ScalingKind;
 
 constexpr std::int64_t kCorpusWindows = 64;  // before the first comes again
 
-double median(std::vector<double> values) {
+/// The lower quartile: what the rest of a machine does only ever adds to a time.
+double quartile(std::vector<double> values) {
   std::ranges::sort(values);
-  return values[values.size() / 2];
+  return values[(values.size() - 1) / 4];
 }
 
 /// Each value becomes the largest of all ranks.
@@ -45,19 +46,25 @@ struct StepTimes {
 /// A training step over one world, and what it took so far.
 class Steps {
  public:
-  explicit Steps(const train::StepSetup& setup) : setup_(setup), steps_(setup) {}
+  /// Takes one step, which allocates and chooses what later ones keep.
+  explicit Steps(const train::StepSetup& setup) : setup_(setup), steps_(setup) {
+    static_cast<void>(steps_.run(false));
+    static_cast<void>(steps_.drain());
+  }
 
-  /// One step to come into stride, then timed ones; nothing is under way afterwards.
+  /// Timed steps; nothing is under way afterwards. On a device one more comes first: the others
+  /// begin where the one before them ended.
   void round(std::int64_t count) {
-    for (std::int64_t i = 0; i <= count; ++i) {
+    const bool ahead = setup_.ops.device() != core::kCpu;
+    bool skip = ahead;
+    for (std::int64_t i = 0; i < count + (ahead ? 1 : 0); ++i) {
       const train::Timings before = steps_.timings();
       const std::optional<train::StepReport> report = steps_.run(false);
-      // The first report of a round belongs to its first step, on devices too.
-      if (report && reports_++ > 0) take(*report, before);
+      if (report && !skip) take(*report, before);
+      if (report) skip = false;
     }
     const train::Timings before = steps_.timings();
     if (const auto report = steps_.drain()) take(*report, before);
-    reports_ = 0;
   }
 
   [[nodiscard]] StepTimes& times() { return times_; }
@@ -85,7 +92,7 @@ class Steps {
   train::StepSetup setup_;
   train::TrainingStep steps_;
   StepTimes times_;
-  std::int64_t reports_ = 0, buckets_ = 0;
+  std::int64_t buckets_ = 0;
 };
 
 class Measurement {
@@ -137,7 +144,7 @@ class Measurement {
     config.model.positions = std::max(config.model.positions, options_.tokens);
     config.train.global_batch = windows;
     config.train.micro_batch = options_.micro_batch;
-    config.train.steps = 2 + options_.rounds * (options_.steps + 1);
+    config.train.steps = 2 + options_.rounds * (options_.steps + 1);  // more than are taken
     config.schedule.steps = config.train.steps;
     return config;
   }
@@ -167,11 +174,11 @@ class Measurement {
     const StepTimes& times = together.times();
     train::ScalingSteps steps{.kind = kind,
                               .windows = windows,
-                              .step_s = median(times.step),
-                              .alone_s = median(alone.times().step),
-                              .input_s = median(times.input),
-                              .exchange_s = median(times.exchange),
-                              .exposed_s = median(times.exposed)};
+                              .step_s = quartile(times.step),
+                              .alone_s = quartile(alone.times().step),
+                              .input_s = quartile(times.input),
+                              .exchange_s = quartile(times.exchange),
+                              .exposed_s = quartile(times.exposed)};
     steps.compute_s = std::max(0.0, steps.step_s - steps.input_s - steps.exposed_s);
     return steps;
   }
@@ -221,7 +228,7 @@ class Measurement {
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     }
     take_largest(world_, seconds);
-    return {world_.size(), 1, 4.0 * static_cast<double>(count), median(seconds)};
+    return {world_.size(), 1, 4.0 * static_cast<double>(count), quartile(seconds)};
   }
 
   ScaleOptions options_;

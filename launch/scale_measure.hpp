@@ -25,8 +25,8 @@ struct ScaleOptions {
   std::string precision = "auto";
   std::string device = "auto";  ///< auto, cpu or cuda
   int threads = 0;              ///< per rank
-  std::int64_t steps = 3;       ///< timed in a round
-  std::int64_t rounds = 3;
+  std::int64_t steps = 2;       ///< timed in a round
+  std::int64_t rounds = 8;
   std::string networks;              ///< file; "": the built-in table
   double device_tokens_per_s = 0.0;  ///< 0: none
 

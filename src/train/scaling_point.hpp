@@ -16,7 +16,7 @@ enum class ScalingKind : std::uint8_t { weak, strong };
 /// "weak" or "strong".
 [[nodiscard]] const char* name_of(ScalingKind kind);
 
-/// Medians of the steps of one kind.
+/// Lower quartiles of the steps of one kind.
 struct ScalingSteps {
   ScalingKind kind = ScalingKind::weak;
   std::int64_t windows = 0;  ///< per step, over all ranks

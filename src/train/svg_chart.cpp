@@ -59,6 +59,10 @@ Span span_of(const Axis& axis, const std::vector<double>& values, double at, dou
   } else if (high <= low * 1.001) {
     low /= std::sqrt(2.0);
     high *= std::sqrt(2.0);
+  } else if (axis.scale == Scale::log10) {
+    const double air = std::pow(high / low, 0.04);
+    low /= air;
+    high *= air;
   }
   span.from = axis.from.value_or(low);
   span.to = axis.to.value_or(high);

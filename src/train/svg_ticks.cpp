@@ -18,7 +18,7 @@ double round_step(double span) {
   const double rough = span / kWishedTicks;
   const double power = std::pow(10.0, std::floor(std::log10(rough)));
   for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= rough * (1.0 - 1e-9)) return factor * power;
+    if (factor * power >= 0.8 * rough) return factor * power;
   }
   return 10.0 * power;
 }
@@ -28,7 +28,7 @@ std::vector<double> linear_ticks(double from, double to) {
   const double step = round_step(to - from);
   std::vector<double> ticks;
   for (double k = std::ceil(from / step - 1e-9); k * step <= to + 1e-9 * step; k += 1.0) {
-    ticks.push_back(k * step);
+    ticks.push_back(k * step + 0.0);  // -0 becomes 0
   }
   return ticks;
 }
