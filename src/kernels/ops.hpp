@@ -459,9 +459,10 @@ inline constexpr int kOldestComputeMajor = 8;
 
 /// How the CUDA back end is to compute.
 struct CudaSettings {
-  int device = 0;       ///< index among the devices that this process sees
+  int device = 0;  ///< index among the devices that this process sees
   /// Products take the library's first algorithm that does not cut their inner dimension: the same
-  /// in every run on GPUs of one model. Otherwise candidates are timed, and bits depend on who wins.
+  /// in every run on GPUs of one model. Otherwise candidates are timed, and bits depend on the
+  /// winner.
   bool reproducible = false;
 };
 
