@@ -136,6 +136,26 @@ TEST_F(DeviceRun, FromTheCpuToTheDeviceAndBack_goesOnWithTheSameLosses) {
               1e-4);
 }
 
+// Twelve micro-batches: four groups of three. Totals and gradients take one tree on every number of
+// ranks, and so does a run that is resumed on another one.
+TEST_F(DeviceRun, Reproducible_sameBitsOnOneTwoAndFourRanks) {
+  RunConfig c = config();
+  c.train.reproducible = true;
+  c.train.global_batch = 12;
+  c.train.micro_batch = 1;
+  c.train.steps = 2;
+  for (const int ranks : {1, 2, 4}) run_on(kGpu, c, run(std::to_string(ranks)), ranks);
+  c.train.steps = 1;
+  run_on(kGpu, c, run("parts"), 4);
+  c.train.steps = 2;
+  EXPECT_EQ(run_on(kGpu, c, run("parts"), 2).first_step, 1);
+  for (const char* other : {"2", "4", "parts"}) {
+    expect_same_files(checkpoint_path(run("1"), 2), checkpoint_path(run(other), 2));
+    EXPECT_EQ(metrics_column(run(other), kLossColumn), metrics_column(run("1"), kLossColumn));
+    EXPECT_EQ(metrics_column(run(other), kNormColumn), metrics_column(run("1"), kNormColumn));
+  }
+}
+
 TEST_F(DeviceRun, Resumed_endsWithTheSameBits) {
   RunConfig c = config();
   run_on(kGpu, c, run("whole"));

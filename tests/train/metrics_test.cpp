@@ -49,6 +49,24 @@ TEST(MetricsLog_tornLastLines_areDropped, andNothingElse) {
   EXPECT_EQ(std::count(events.begin(), events.end(), '\n'), 4);
 }
 
+// A run that an older program began goes on in the columns of this one.
+TEST(MetricsLog_rowsWithoutFingerprint_getAnEmptyOne, andOnesWithFollow) {
+  const TestFolder folder("metrics");
+  const Files files(folder);
+  const std::string columns =
+      "step,epoch,samples,tokens,lr,loss,dna_loss,state_loss,dna_accuracy,grad_norm,skipped,"
+      "tokens_per_s,seconds";
+  const std::string row = "1,0,8,528,0.001,1.5,1,0.5,0.25,2,0,100.0,0.500000";
+  std::ofstream(files.csv) << columns << "\n" << row << "\n2" << row.substr(1) << "\n";
+  {
+    MetricsLog log(files.csv, files.events, 1);
+    log.add({.step = 2, .fingerprint = 0xab});
+  }
+  const std::string text = core::read_text(files.csv);
+  EXPECT_EQ(text.find(columns + ",fingerprint\n" + row + ",\n2,"), 0U) << text;
+  EXPECT_TRUE(text.ends_with(",00000000000000ab\n")) << text;
+}
+
 TEST(MetricsLog_otherColumns_areRefused, notOverwritten) {
   const TestFolder folder("metrics");
   const Files files(folder);
