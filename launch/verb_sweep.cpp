@@ -48,6 +48,7 @@ Task agreed_task(const Options& options, dist::Communicator& world) {
 }
 
 int train_task(const Options& options, Session& session) {
+  (void)session.stop_on_signals();
   const Task task = agreed_task(options, session.world());
   const auto level = options.quiet ? core::LogLevel::quiet : core::LogLevel::info;
   session.log(level).info("{}", task.name);
