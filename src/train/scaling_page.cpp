@@ -218,7 +218,7 @@ LineChart outlook_days(const Pace& pace, const ScalingOutlook& outlook) {
                                     return reference_days(pace.step, network, ranks);
                                   });
   const std::vector<double> ends{1.0, 4096.0};
-  chart.series.push_back({"CS-1: 2.5 d", ends, {kCs1Days, kCs1Days}, Mark::line, 3});
+  chart.series.push_back({"CS-1: 2.5 d", ends, {kCs1Days, kCs1Days}, Mark::line, 4});
   chart.series.push_back({"16 GPU nodes: 24 d", ends, {kClusterDays, kClusterDays}, Mark::line, 6});
   return chart;
 }
@@ -248,7 +248,7 @@ std::string reference_table(const Pace& pace, const ScalingOutlook& outlook) {
   for (const dist::Network& network : outlook.networks) {
     std::vector<std::string> row{network.title};
     for (const int ranks : {1, 8, 64, 512, 4096}) {
-      row.push_back(fmt::format("{:.3g}", reference_days(pace.step, network, ranks)));
+      row.push_back(days_text(reference_days(pace.step, network, ranks)));
     }
     row.push_back(count_or_none(ranks_for(kCs1Days, pace.step, network)));
     row.push_back(count_or_none(ranks_for(kClusterDays, pace.step, network)));

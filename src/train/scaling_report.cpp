@@ -69,7 +69,7 @@ std::string reference_text(const Pace& pace, const ScalingOutlook& outlook) {
   for (const dist::Network& network : outlook.networks) {
     text += fmt::format("    {:<14}", network.name);
     for (const int ranks : kShownRanks) {
-      text += fmt::format("{:>10.3g}", reference_days(pace.step, network, ranks));
+      text += fmt::format("{:>10}", days_text(reference_days(pace.step, network, ranks)));
     }
     text += fmt::format("{:>12}{:>12}\n", count_or_more(ranks_for(kCs1Days, pace.step, network)),
                         count_or_more(ranks_for(kClusterDays, pace.step, network)));
@@ -120,6 +120,10 @@ std::vector<int> predicted_ranks() {
   std::vector<int> ranks;
   for (int n = 1; n <= 4096; n *= 2) ranks.push_back(n);
   return ranks;
+}
+
+std::string days_text(double days) {
+  return days < 1000.0 ? fmt::format("{:.3g}", days) : fmt::format("{:.0f}", days);
 }
 
 std::string reference_assumption() {

@@ -30,6 +30,8 @@ struct Pace {
 
 /// "one pass over ..., which nobody has published": the assumption of the reference job.
 [[nodiscard]] std::string reference_assumption();
+/// Three digits, and never an exponent above a thousand: "0.129", "157", "10044".
+[[nodiscard]] std::string days_text(double days);
 /// How the sums were fitted, in a line; what is missing where there are none.
 [[nodiscard]] std::string fit_line(const ScalingStudy& study);
 /// Model, precision, back end, program.

@@ -241,6 +241,12 @@ TEST(ScalingModel, anotherModel_isCarriedOverByItsOperations) {
   EXPECT_EQ(at_base_size(tiny, setting).seconds, 1.0);
 }
 
+TEST(ScalingReport, daysOfAnySize_areReadAtAGlance) {
+  EXPECT_EQ(days_text(0.1288), "0.129");
+  EXPECT_EQ(days_text(157.2), "157");
+  EXPECT_EQ(days_text(10044.3), "10044");
+}
+
 TEST(ScalingReport, everyForm_saysWhatWasPredicted) {
   const ScalingStudy study = study_of({point_of(1, 0.0), point_of(2, 1.1)});
   const ScalingOutlook outlook{{hopper()}, 726e3};
