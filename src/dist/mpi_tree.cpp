@@ -146,8 +146,7 @@ void MpiTree::reduce_scatter(const ConstView& whole, const View& part) {
 }
 
 View MpiTree::range_of(const View& view, int member, int levels) {
-  const Range range = halving_range(view.size(), member, levels);
-  return view.slice(range.first, range.count);
+  return halving_range(view.size(), member, levels).of(view);
 }
 
 void MpiTree::combine(const Work& work, const View& mine, const View& theirs,

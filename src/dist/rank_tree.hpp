@@ -12,6 +12,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "dist/stretch.hpp"
+
 namespace epi::dist {
 
 /// How many of `ranks` (at least 2) are summed on the left of the last addition: the largest power
@@ -20,23 +22,17 @@ namespace epi::dist {
   return static_cast<int>(std::bit_floor(static_cast<unsigned>(ranks) - 1U));
 }
 
-/// Elements [first, first + count).
-struct Range {
-  std::int64_t first = 0;
-  std::int64_t count = 0;
-};
-
 /// What `rank` of 2^levels ranks holds of `count` elements after `levels` halvings with partners at
 /// distance 1, 2, 4, ...: at each, the rank with the lower bit keeps the first half (the smaller
 /// one of an odd count). With fewer levels: what it holds on the way. Ranges of 2^(levels + 1)
 /// ranks cut those of 2^levels, rank by rank of equal low bits. (Vector halving with distance
 /// doubling: Thakur, Rabenseifner and Gropp, IJHPCA 19, 2005, there with distances the other way.)
-[[nodiscard]] constexpr Range halving_range(std::int64_t count, int rank, int levels) {
-  Range range{0, count};
+[[nodiscard]] constexpr Stretch halving_range(std::int64_t count, int rank, int levels) {
+  Stretch range{0, count};
   for (int level = 0; level < levels; ++level) {
     const std::int64_t lower = range.count / 2;
     const bool upper = (rank >> level & 1) != 0;
-    range = upper ? Range{range.first + lower, range.count - lower} : Range{range.first, lower};
+    range = upper ? Stretch{range.first + lower, range.count - lower} : Stretch{range.first, lower};
   }
   return range;
 }

@@ -1,4 +1,5 @@
-// Elements of a flat block that lie in a row: what buckets and shards are made of.
+// Elements of a flat block that lie in a row: what buckets and shards are made of, and what
+// ranks hold of a sum.
 #pragma once
 
 #include <cstdint>

@@ -5,25 +5,15 @@
 #include <algorithm>
 #include <bit>
 #include <utility>
-#include <vector>
 
 #include "core/error.hpp"
+#include "dist/rank_tree.hpp"
 
 namespace epi::dist {
 namespace {
 
 /// Up to here a message costs what its start costs, so the fewest messages win.
 constexpr std::size_t kWholeBytes = 4096;
-
-/// Elements of a view.
-struct Range {
-  std::int64_t begin = 0, end = 0;
-  [[nodiscard]] std::int64_t size() const { return end - begin; }
-};
-
-View slice(const View& view, Range range) {
-  return view.slice(range.begin, range.size());
-}
 
 }  // namespace
 
@@ -53,7 +43,7 @@ Pending TreeSum::start(const View& view, const Event& after) {
 }
 
 void TreeSum::sum_whole(const View& view) {
-  const View mine = slice(view, {0, view.size()});
+  const View mine = view.slice(0, view.size());
   for (int distance = 1; distance < world_.size(); distance *= 2) {
     const View theirs = received(view.dtype(), view.size());
     exchange(world_.rank() ^ distance, mine, theirs);
@@ -61,29 +51,23 @@ void TreeSum::sum_whole(const View& view) {
   }
 }
 
-// After the step of distance d a rank holds the sum over its 2d neighbours of a 2d-th of the view;
-// on the way back it gives to each partner what that one gave away.
+// After a level a rank holds the sum over 2^level neighbours of its range; on the way back it gives
+// to each partner what that one gave away.
 void TreeSum::sum_halves(const View& view) {
-  struct Step {
-    int partner = 0;
-    Range kept, given;
+  const int levels = std::countr_zero(static_cast<unsigned>(world_.size()));
+  const auto held_by = [&](int rank, int level) {
+    return halving_range(view.size(), rank, level).of(view);
   };
-  std::vector<Step> steps;
-  Range mine{0, view.size()};
-  for (int distance = 1; distance < world_.size(); distance *= 2) {
-    const std::int64_t middle = mine.begin + mine.size() / 2;
-    const Range low{mine.begin, middle};
-    const Range high{middle, mine.end};
-    const bool lower = (world_.rank() & distance) == 0;
-    const Step step{world_.rank() ^ distance, lower ? low : high, lower ? high : low};
-    const View theirs = received(view.dtype(), step.kept.size());
-    exchange(step.partner, slice(view, step.given), theirs);
-    combine_(slice(view, step.kept), theirs, slice(view, step.kept), stream_);
-    mine = step.kept;
-    steps.push_back(step);
+  for (int level = 0; level < levels; ++level) {
+    const int partner = world_.rank() ^ (1 << level);
+    const View kept = held_by(world_.rank(), level + 1);
+    const View theirs = received(view.dtype(), kept.size());
+    exchange(partner, held_by(partner, level + 1), theirs);
+    combine_(kept, theirs, kept, stream_);
   }
-  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    exchange(step->partner, slice(view, step->kept), slice(view, step->given));
+  for (int level = levels; level > 0; --level) {
+    const int partner = world_.rank() ^ (1 << (level - 1));
+    exchange(partner, held_by(world_.rank(), level), held_by(partner, level));
   }
 }
 

@@ -38,8 +38,8 @@ TEST(RankTree_halving, cutsWithoutGapsAndNests) {
     for (int levels = 1; levels <= 4; ++levels) {
       std::int64_t covered = 0;
       for (int rank = 0; rank < 1 << levels; ++rank) {
-        const Range mine = halving_range(count, rank, levels);
-        const Range before = halving_range(count, rank, levels - 1);
+        const Stretch mine = halving_range(count, rank, levels);
+        const Stretch before = halving_range(count, rank, levels - 1);
         EXPECT_GE(mine.first, before.first);
         EXPECT_LE(mine.first + mine.count, before.first + before.count);
         covered += mine.count;
