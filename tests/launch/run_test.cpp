@@ -82,6 +82,42 @@ TEST_F(LaunchRun, mistakes_areNotRepeated) {
   }
 }
 
+TEST_F(LaunchRun, folderStillLocked_byTheStartBefore_isTriedAgainLater) {
+  const Outcome outcome =
+      launch("76 saved\n64\n0\n", "",
+             "for i in $(seq 300); do [ \"$(wc -l <starts)\" = 2 ] && break; sleep 0.1; done; "
+             "sleep 1; kill -TERM $job");
+  EXPECT_EQ(outcome.code, 75) << outcome.all();
+  EXPECT_NE(outcome.err.find("ended with 64"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("starting again in 60 s"), std::string::npos) << outcome.err;
+}
+
+TEST_F(LaunchRun, folderNamedLikeAPattern_showsItsCheckpoints) {
+  write(folder_ / "codes", "76 saved\n76\n");
+  const Outcome outcome = run("ln -s out 'o[1]'; EPITRAIN=$PWD/program '" EPI_SCRIPTS
+                              "/run' --launcher '' --pause 0 --idle 1 config.toml --out 'o[1]'",
+                              folder_);
+  EXPECT_EQ(outcome.code, 76) << outcome.all();
+  EXPECT_EQ(starts(), 2);
+  EXPECT_NE(outcome.err.find("newest checkpoint is step-000000001"), std::string::npos)
+      << outcome.err;
+}
+
+// A slow `sort` holds the script up on its way to the first start.
+TEST_F(LaunchRun, wishToStop_whileAStartIsMadeReady_isNotLost) {
+  fs::create_directories(folder_ / "out" / "checkpoints");
+  fs::create_directories(folder_ / "slow");
+  write(folder_ / "slow" / "sort",
+        "#!/bin/sh\ntouch preparing ../../preparing; sleep 1; exec cat\n");
+  ASSERT_EQ(run("chmod +x slow/sort", folder_).code, 0);
+  const Outcome outcome =
+      launch("hang\n", "",
+             "for i in $(seq 300); do [ -f preparing ] && break; sleep 0.1; done; kill -TERM $job",
+             "PATH=$PWD/slow:$PATH");
+  EXPECT_EQ(outcome.code, 75) << outcome.all();
+  EXPECT_EQ(starts(), 0) << "nothing was worth starting any more";
+}
+
 TEST_F(LaunchRun, deviceOrDisk_thatFailedAfterACheckpoint_isTriedOnceMore) {
   for (const char* code : {"69", "70", "74"}) {
     fs::remove(folder_ / "starts");
