@@ -31,15 +31,8 @@ class DeviceRun : public testing::Test {
 
   /// One layer with a head of 32, the smallest that attention has; 34 tokens; two micro-batches.
   [[nodiscard]] RunConfig config() const {
-    RunConfig c = tiny_config(store_);
-    c.tokens.length = 34;
-    c.model.positions = c.tokens.length;
-    c.model.hidden = 32;
-    c.model.heads = 1;
-    c.model.intermediate = 64;
-    c.masks.state_rate = 0.4F;
+    RunConfig c = tiny_device_config(store_);
     c.train.global_batch = 4;
-    c.train.precision = Precision::fp32;
     c.train.steps = 12;
     c.evaluate_windows = 4;
     return c;
@@ -78,20 +71,6 @@ std::string text_of(const RunConfig& c) {
          "\"\n[tokens]\nk = 3\nlength = 34\n[mask]\nstate_rate = 0.4\n[model]\nlayers = 1\n"
          "hidden = 32\nheads = 1\nintermediate = 64\n[train]\nprecision = \"fp32\"\n"
          "global_batch = 4\nmicro_batch = 2\nthreads = 1\n";
-}
-
-void expect_near(const std::vector<double>& found, const std::vector<double>& truth,
-                 double relative) {
-  ASSERT_EQ(found.size(), truth.size());
-  for (std::size_t i = 0; i < truth.size(); ++i) {
-    EXPECT_NEAR(found[i], truth[i], relative * std::abs(truth[i])) << "step " << i + 1;
-  }
-}
-
-void expect_same_files(const fs::path& a, const fs::path& b) {
-  for (const char* file : {"model.safetensors", "optimizer.bin"}) {
-    EXPECT_TRUE(core::read_text(a / file) == core::read_text(b / file)) << file << " differs";
-  }
 }
 
 // fp32 sums in another order: the losses drift apart by what that makes of a few steps.

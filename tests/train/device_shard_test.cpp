@@ -21,13 +21,7 @@ class DeviceShard : public testing::Test {
   }
   [[nodiscard]] fs::path run(const std::string& name) const { return folder_.path() / name; }
   [[nodiscard]] RunConfig config(bool sharded) const {
-    RunConfig c = tiny_config(store_);
-    c.tokens.length = 34;
-    c.model.positions = c.tokens.length;
-    c.model.hidden = 32;
-    c.model.heads = 1;
-    c.model.intermediate = 64;
-    c.train.precision = Precision::fp32;
+    RunConfig c = tiny_device_config(store_);
     c.train.steps = 4;
     c.train.shard_optimizer = sharded;
     c.train.bucket_mb = 0.006;  // several of them, even here
@@ -53,14 +47,6 @@ void run_on(int ranks, Through through, const RunConfig& config, const fs::path&
     const StopRequest stop;
     pretrain(config, {.out = out, .device = {device, ""}}, *gpus, log, stop);
   });
-}
-
-void expect_near(const std::vector<double>& found, const std::vector<double>& truth,
-                 double relative) {
-  ASSERT_EQ(found.size(), truth.size());
-  for (std::size_t i = 0; i < truth.size(); ++i) {
-    EXPECT_NEAR(found[i], truth[i], relative * std::abs(truth[i])) << "step " << i + 1;
-  }
 }
 
 bool same_checkpoints(const fs::path& a, const fs::path& b) {

@@ -28,17 +28,6 @@ class Pretrain : public testing::Test {
   fs::path store_;
 };
 
-RunResult run_on_threads(int ranks, const RunConfig& config, const fs::path& out) {
-  RunResult result;
-  dist::run_threads(ranks, [&](dist::Communicator& world) {
-    const core::Log log;
-    const StopRequest stop;
-    const RunResult mine = pretrain(config, {out}, world, log, stop);
-    if (world.rank() == 0) result = mine;
-  });
-  return result;
-}
-
 std::vector<float> weights(const fs::path& run, int step) {
   const SafetensorsFile file =
       SafetensorsFile::open(checkpoint_path(run, step) / "model.safetensors");
@@ -50,12 +39,6 @@ std::vector<float> weights(const fs::path& run, int step) {
     all.insert(all.end(), values.begin(), values.end());
   }
   return all;
-}
-
-void expect_same_files(const fs::path& a, const fs::path& b) {
-  for (const char* file : {"model.safetensors", "optimizer.bin"}) {
-    EXPECT_TRUE(core::read_text(a / file) == core::read_text(b / file)) << file << " differs";
-  }
 }
 
 template <class Kind>
@@ -102,7 +85,7 @@ TEST_F(Pretrain, OneTwoAndFourRanks_sameLossesAndWeights) {
       std::abs(*std::ranges::max_element(w1, {}, [](float x) { return std::abs(x); }));
   for (const int ranks : {2, 4}) {
     const fs::path out = run(std::to_string(ranks));
-    const RunResult result = run_on_threads(ranks, c, out);
+    const RunResult result = run_ranks(ranks, c, out);
     const std::vector<double> loss = metrics_column(out, kLossColumn);
     ASSERT_EQ(loss.size(), truth.size());
     for (std::size_t i = 0; i < loss.size(); ++i) {
@@ -125,7 +108,7 @@ TEST_F(Pretrain, TwoRanksInBf16_sameLossesToItsRounding) {
   RunConfig c = config();
   c.train.precision = Precision::bf16;
   run_solo(c, run("1"));
-  run_on_threads(2, c, run("2"));
+  run_ranks(2, c, run("2"));
   const std::vector<double> one = metrics_column(run("1"), kLossColumn);
   const std::vector<double> two = metrics_column(run("2"), kLossColumn);
   ASSERT_EQ(one.size(), two.size());
@@ -241,7 +224,7 @@ TEST_F(Pretrain, OldCheckpoints_onlyTheNewestAreKept) {
 
 TEST_F(Pretrain, StopOnOneRank_stopsAllAtTheSameStepAndResumes) {
   RunConfig c = config();
-  run_on_threads(2, c, run("whole"));
+  run_ranks(2, c, run("whole"));
   dist::run_threads(2, [&](dist::Communicator& world) {
     const core::Log log;
     StopRequest stop;
@@ -251,7 +234,7 @@ TEST_F(Pretrain, StopOnOneRank_stopsAllAtTheSameStepAndResumes) {
     EXPECT_EQ(result.step, 1);
   });
   EXPECT_TRUE(fs::exists(checkpoint_path(run("parts"), 1)));
-  const RunResult result = run_on_threads(2, c, run("parts"));
+  const RunResult result = run_ranks(2, c, run("parts"));
   EXPECT_EQ(result.first_step, 1);
   expect_same_files(checkpoint_path(run("whole"), 20), checkpoint_path(run("parts"), 20));
 }
@@ -356,7 +339,7 @@ std::pair<double, double> first_step(RunConfig config, kernels::Repeats repeats,
   config.masks.state_rate = 0.0F;
   config.masks.repeats = repeats;
   config.masks.repeat_weight = weight;
-  run_on_threads(ranks, config, out);
+  run_ranks(ranks, config, out);
   return {metrics_column(out, kDnaLossColumn).at(0), metrics_column(out, kNormColumn).at(0)};
 }
 

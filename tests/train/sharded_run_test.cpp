@@ -36,17 +36,6 @@ class ShardedRun : public testing::Test {
   fs::path store_;
 };
 
-RunResult run_on(int ranks, const RunConfig& config, const fs::path& out) {
-  RunResult result;
-  dist::run_threads(ranks, [&](dist::Communicator& world) {
-    const core::Log log;
-    const StopRequest stop;
-    const RunResult mine = pretrain(config, {out}, world, log, stop);
-    if (world.rank() == 0) result = mine;
-  });
-  return result;
-}
-
 /// The floats of a checkpoint's file, its header left out where it has one.
 std::vector<float> floats_of(const fs::path& file, std::size_t header) {
   const std::string text = core::read_text(file);
@@ -78,8 +67,8 @@ void expect_near(const std::vector<float>& found, const std::vector<float>& trut
 TEST_F(ShardedRun, AnyRanks_sameWeightsAsUnsharded) {
   for (const int ranks : {2, 3, 4}) {
     const std::string name = std::to_string(ranks);
-    const RunResult whole = run_on(ranks, config(false), run("whole" + name));
-    const RunResult sharded = run_on(ranks, config(true), run("sharded" + name));
+    const RunResult whole = run_ranks(ranks, config(false), run("whole" + name));
+    const RunResult sharded = run_ranks(ranks, config(true), run("sharded" + name));
     expect_near(weights_of(checkpoint_path(run("sharded" + name), 8)),
                 weights_of(checkpoint_path(run("whole" + name), 8)));
     ASSERT_TRUE(sharded.validation && whole.validation);
@@ -92,11 +81,11 @@ TEST_F(ShardedRun, AnyRanks_sameWeightsAsUnsharded) {
 // Moments and all: a run in parts is the run.
 TEST_F(ShardedRun, Resumed_endsWithTheSameBits) {
   RunConfig c = config(true);
-  run_on(3, c, run("whole"));
+  run_ranks(3, c, run("whole"));
   c.train.steps = 3;
-  run_on(3, c, run("parts"));
+  run_ranks(3, c, run("parts"));
   c.train.steps = 8;
-  run_on(3, c, run("parts"));
+  run_ranks(3, c, run("parts"));
   for (const char* file : {"model.safetensors", "optimizer.bin"}) {
     EXPECT_TRUE(core::read_text(checkpoint_path(run("whole"), 8) / file) ==
                 core::read_text(checkpoint_path(run("parts"), 8) / file))
@@ -106,11 +95,11 @@ TEST_F(ShardedRun, Resumed_endsWithTheSameBits) {
 
 TEST_F(ShardedRun, OtherRanksAndKinds_goOnFromItsCheckpoints) {
   RunConfig c = config(false);
-  run_on(2, c, run("whole"));
+  run_ranks(2, c, run("whole"));
   const auto go_on = [&](std::int64_t steps, int ranks, bool sharded) {
     c.train.steps = steps;
     c.train.shard_optimizer = sharded;
-    run_on(ranks, c, run("moved"));
+    run_ranks(ranks, c, run("moved"));
   };
   go_on(2, 2, true);
   go_on(4, 4, true);
@@ -124,11 +113,11 @@ TEST_F(ShardedRun, OtherRanksAndKinds_goOnFromItsCheckpoints) {
 // Between evaluations and checkpoints, which read what other ranks have updated.
 TEST_F(ShardedRun, EvaluationsAndCheckpoints_changeNoBit) {
   RunConfig c = config(true);
-  run_on(2, c, run("plain"));
+  run_ranks(2, c, run("plain"));
   c.evaluate_every = 2;
   c.checkpoint_every = 3;
   c.log_every = 1;
-  run_on(2, c, run("busy"));
+  run_ranks(2, c, run("busy"));
   EXPECT_TRUE(core::read_text(checkpoint_path(run("plain"), 8) / "model.safetensors") ==
               core::read_text(checkpoint_path(run("busy"), 8) / "model.safetensors"));
 }
@@ -139,34 +128,34 @@ TEST_F(ShardedRun, MeasuredBuckets_areKeptByTheSameNumberOfRanks) {
   };
   RunConfig c = config(true);
   c.train.steps = 2;
-  run_on(2, c, run("a"));
+  run_ranks(2, c, run("a"));
   EXPECT_EQ(note_of(2).bucket_bytes, 6000) << "as configured";
   c.train.bucket_mb = 0.0;
   c.train.steps = 3;
-  run_on(2, c, run("a"));
+  run_ranks(2, c, run("a"));
   EXPECT_EQ(note_of(3).bucket_bytes, 6000) << "as before";
   c.train.steps = 4;
-  run_on(3, c, run("a"));
+  run_ranks(3, c, run("a"));
   const std::int64_t measured = note_of(4).bucket_bytes;
   EXPECT_GE(measured, std::int64_t{4} << 20);
   EXPECT_EQ(measured & (measured - 1), 0) << "a power of two";
   c.train.steps = 5;
-  run_on(1, c, run("a"));
+  run_ranks(1, c, run("a"));
   EXPECT_EQ(note_of(5).bucket_bytes, measured) << "of a rank that has no buckets";
 }
 
 TEST_F(ShardedRun, LambOrReproducible_isRefused) {
   RunConfig c = config(true);
   c.optimizer.kind = kernels::Optimizer::lamb;
-  EXPECT_THROW(run_on(2, c, run("lamb")), core::ConfigError);
+  EXPECT_THROW(run_ranks(2, c, run("lamb")), core::ConfigError);
   c = config(true);
   c.train.reproducible = true;
-  EXPECT_THROW(run_on(2, c, run("reproducible")), core::ConfigError);
+  EXPECT_THROW(run_ranks(2, c, run("reproducible")), core::ConfigError);
 }
 
 TEST_F(ShardedRun, Plan_isWhatARankAllocates) {
   const RunConfig c = config(true);
-  const RunResult result = run_on(3, c, run("a"));
+  const RunResult result = run_ranks(3, c, run("a"));
   model::ModelConfig m = c.model;
   m.num_states = kTinyStates;
   const auto ops = make_ops(core::kCpu, 1);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -142,12 +143,39 @@ inline RunConfig tiny_config(const fs::path& store) {
   return config;
 }
 
+/// The same for devices, whose attention has heads of 32 at least: one such head, 34 tokens.
+inline RunConfig tiny_device_config(const fs::path& store) {
+  RunConfig config = tiny_config(store);
+  config.tokens.length = 34;
+  config.model.positions = config.tokens.length;
+  config.model.hidden = 32;
+  config.model.heads = 1;
+  config.model.intermediate = 64;
+  config.masks.state_rate = 0.4F;  // few bins in so short a window
+  config.train.precision = Precision::fp32;
+  return config;
+}
+
 /// Runs in this process alone.
 inline RunResult run_solo(const RunConfig& config, const fs::path& out) {
   const auto world = dist::make_solo();
   const core::Log log;
   const StopRequest stop;
   return pretrain(config, {out}, *world, log, stop);
+}
+
+/// Runs on ranks that are threads and share a device; rank 0's result.
+inline RunResult run_ranks(int ranks, const RunConfig& config, const fs::path& out,
+                           core::Device device = core::kCpu) {
+  RunResult result;
+  dist::run_threads(ranks, [&](dist::Communicator& world) {
+    const core::Log log;
+    const StopRequest stop;
+    const RunResult mine =
+        pretrain(config, {.out = out, .device = {device, "as the test says"}}, world, log, stop);
+    if (world.rank() == 0) result = mine;
+  });
+  return result;
 }
 
 inline fs::path checkpoint_path(const fs::path& run, int step) {
@@ -184,6 +212,22 @@ inline constexpr std::size_t kLossColumn = 5;
 inline constexpr std::size_t kDnaLossColumn = 6;
 inline constexpr std::size_t kNormColumn = 9;
 inline constexpr std::size_t kSkippedColumn = 10;
+
+/// A column of one run beside that of another.
+inline void expect_near(const std::vector<double>& found, const std::vector<double>& truth,
+                        double relative) {
+  ASSERT_EQ(found.size(), truth.size());
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    EXPECT_NEAR(found[i], truth[i], relative * std::abs(truth[i])) << "step " << i + 1;
+  }
+}
+
+/// Two checkpoints with the same bits.
+inline void expect_same_files(const fs::path& a, const fs::path& b) {
+  for (const char* file : {"model.safetensors", "optimizer.bin"}) {
+    EXPECT_TRUE(core::read_text(a / file) == core::read_text(b / file)) << file << " differs";
+  }
+}
 
 /// Flips one bit of a byte of a file; twice restores it.
 inline void damage(const fs::path& file, std::size_t byte) {

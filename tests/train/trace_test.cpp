@@ -25,14 +25,7 @@ class TraceOfRun : public testing::Test {
   [[nodiscard]] fs::path run(const std::string& name) const { return folder_.path() / name; }
   /// Two micro-batches a rank, a head of 32 as devices need it.
   [[nodiscard]] RunConfig config(int ranks) const {
-    RunConfig c = tiny_config(store_);
-    c.tokens.length = 34;
-    c.model.positions = c.tokens.length;
-    c.model.hidden = 32;
-    c.model.heads = 1;
-    c.model.intermediate = 64;
-    c.masks.state_rate = 0.4F;
-    c.train.precision = Precision::fp32;
+    RunConfig c = tiny_device_config(store_);
     c.train.global_batch = std::int64_t{4} * ranks;
     c.train.steps = 6;
     return c;
@@ -42,14 +35,6 @@ class TraceOfRun : public testing::Test {
   TestFolder folder_;
   fs::path store_;
 };
-
-void run_on(core::Device device, int ranks, const RunConfig& config, const fs::path& out) {
-  dist::run_threads(ranks, [&](dist::Communicator& world) {
-    const core::Log log;
-    const StopRequest stop;
-    (void)pretrain(config, {.out = out, .device = {device, "as the test says"}}, world, log, stop);
-  });
-}
 
 /// The "X" events of one rank on one line, in the file's order.
 std::vector<Json> spans_of(const Json& trace, int rank, Track track) {
@@ -130,7 +115,7 @@ TEST_F(TraceOfRun, twoRanks_bothInOneFileWithStepsPartsOpsAndBuckets) {
     const bool gpu = device == kGpu;
     SCOPED_TRACE(gpu ? "device" : "CPU");
     const fs::path out = run(gpu ? "gpu" : "cpu");
-    run_on(device, 2, c, out);
+    run_ranks(2, c, out, device);
     const Json trace = read_trace(out / "trace-3-4.json");
     std::set<std::string> names;
     for (const Json& event : trace.at("traceEvents")) {
@@ -157,8 +142,8 @@ TEST_F(TraceOfRun, tracedAndNot_sameBits) {
   traced.train.trace = {1, 4};
   for (const core::Device device : {core::kCpu, kGpu}) {
     const std::string name = device == kGpu ? "gpu" : "cpu";
-    run_on(device, 1, plain, run(name));
-    run_on(device, 1, traced, run(name + "-traced"));
+    run_ranks(1, plain, run(name), device);
+    run_ranks(1, traced, run(name + "-traced"), device);
     for (const char* file : {"model.safetensors", "optimizer.bin"}) {
       EXPECT_TRUE(core::read_text(checkpoint_path(run(name), 6) / file) ==
                   core::read_text(checkpoint_path(run(name + "-traced"), 6) / file))
@@ -172,10 +157,10 @@ TEST_F(TraceOfRun, tracedAndNot_sameBits) {
 TEST_F(TraceOfRun, resumedWithinTheRange_tracesWhatItRuns) {
   RunConfig c = config(1);
   c.train.steps = 3;
-  run_on(core::kCpu, 1, c, run("a"));
+  run_ranks(1, c, run("a"));
   c.train.steps = 6;
   c.train.trace = {2, 50};
-  run_on(core::kCpu, 1, c, run("a"));
+  run_ranks(1, c, run("a"));
   auto counts = count_names(spans_of(read_trace(run("a") / "trace-4-6.json"), 0, Track::steps));
   EXPECT_EQ(counts["step 3"], 0);
   EXPECT_EQ(counts["step 4"], 1);
@@ -187,7 +172,7 @@ TEST_F(TraceOfRun, fileThatCannotBeWritten_isAWarning) {
   c.train.trace = {2, 3};
   // A folder of that name can't be replaced by a file, whoever asks.
   fs::create_directories(run("a") / "trace-2-3.json" / "in the way");
-  run_on(core::kCpu, 2, c, run("a"));
+  run_ranks(2, c, run("a"));
   EXPECT_TRUE(fs::exists(checkpoint_path(run("a"), 6)));
   EXPECT_TRUE(fs::is_directory(run("a") / "trace-2-3.json"));
 }
