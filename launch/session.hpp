@@ -68,10 +68,11 @@ class Session {
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   int& argc_;
   char**& argv_;
-  std::unique_ptr<dist::MpiRuntime> mpi_;
-  std::unique_ptr<dist::Communicator> world_;
+  // Last to go: a second wish to stop must not kill ranks that are ending already.
   train::StopRequest stop_;
   std::optional<SignalsStop> signals_;
+  std::unique_ptr<dist::MpiRuntime> mpi_;
+  std::unique_ptr<dist::Communicator> world_;
 };
 
 /// What a verb does once the command line is parsed; returns the exit code.

@@ -58,7 +58,13 @@ class MpiRank final : public Communicator {
     const std::size_t bytes = static_cast<std::size_t>(count) * core::size_of(type);
     const bool wanted = shared_ && device == core::kCpu && count > 0;
     if (wanted && !room_everywhere(bytes)) no_room_ = true;
-    if (!wanted || no_room_) return {type, {count}, device};
+    if (!wanted) return {type, {count}, device};
+    if (no_room_) {
+      // The next call asks for room again: a rank without memory must not leave the others there.
+      core::Tensor own;
+      agree(*this, [&] { own = core::Tensor(type, {count}, device); });
+      return own;
+    }
     return {core::Buffer(device, lent_memory(bytes), bytes), type, {count}};
   }
 

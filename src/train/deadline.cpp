@@ -14,6 +14,9 @@ using Seconds = std::chrono::duration<double>;
 // A limit of centuries must not overflow the clock.
 constexpr double kLongest = 1e9;
 
+// A job that is shorter than the margin would stop after its first step, again and again.
+constexpr double kMostOfJob = 0.25;
+
 Deadline::Clock::time_point after(Deadline::Clock::time_point start, double seconds) {
   return start + std::chrono::duration_cast<Deadline::Clock::duration>(
                      Seconds(std::min(seconds, kLongest)));
@@ -28,7 +31,9 @@ Deadline::Deadline(const TimeLimits& limits, Clock::time_point begun, Clock::tim
   if (!limits.job_end_unix_s) return;
   const double left_s = static_cast<double>(*limits.job_end_unix_s - now_unix_s);
   stale_ = left_s <= 0.0;
-  if (!stale_) job_end_ = after(now, left_s);
+  if (stale_) return;
+  job_end_ = after(now, left_s);
+  limits_.stop_margin_s = std::min(limits.stop_margin_s, kMostOfJob * left_s);
 }
 
 std::string Deadline::reason(Clock::time_point now, double needed_s) const {

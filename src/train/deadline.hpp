@@ -11,8 +11,9 @@ namespace epi::train {
 
 /// What bounds the time of this process.
 struct TimeLimits {
-  double max_time_s = 0.0;     ///< from its begin; 0: no limit
-  double stop_margin_s = 0.0;  ///< so long before the job's end at the latest
+  double max_time_s = 0.0;  ///< from its begin; 0: no limit
+  /// So long before the job's end at the latest; of a short job at most a quarter.
+  double stop_margin_s = 0.0;
   /// The job's end, seconds since 1970 by the clock of this host (SLURM_JOB_END_TIME).
   std::optional<std::int64_t> job_end_unix_s = {};
 };

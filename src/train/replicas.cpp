@@ -16,9 +16,7 @@ namespace {
 constexpr std::int64_t kPiece = std::int64_t{16} << 20;
 
 core::ConstView bytes_of(const core::ConstView& view) {
-  return {view.raw(), core::DType::u8,
-          {static_cast<std::int64_t>(view.bytes())},
-          view.device()};
+  return {view.raw(), core::DType::u8, {static_cast<std::int64_t>(view.bytes())}, view.device()};
 }
 
 /// "rank 3", "ranks 1, 2 and 5".

@@ -41,8 +41,9 @@ class Run {
         log_(log),
         stop_(stop),
         deadline_(deadline_of(config, place)),
-        watchdog_(place.on_hang ? config.train.hang_timeout_s : 0.0, place.on_hang,
-                  [&world] { return world.failure(); }, [&world] { return world.waiting(); }) {}
+        watchdog_(
+            place.on_hang ? config.train.hang_timeout_s : 0.0, place.on_hang,
+            [&world] { return world.failure(); }, [&world] { return world.waiting(); }) {}
 
   /// Collective; see pretrain.
   RunResult go();

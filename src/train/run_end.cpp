@@ -117,7 +117,7 @@ std::vector<EventField> Run::last_fields() const {
 }
 
 void Run::finish() {
-  watchdog_.rest();
+  watchdog_.expect("the end of the run");
   sum_up();
   if (step() == result_.first_step)
     log_.info("step {} of {}: this run is complete", step(), config_.train.steps);
@@ -135,6 +135,7 @@ void Run::finish() {
   dist::agree(world_, [&] {
     if (metrics_) metrics_->flush();
   });
+  watchdog_.rest();
 }
 
 }  // namespace epi::train

@@ -141,6 +141,8 @@ void Run::choose_buckets() {
     bucket_bytes_ = static_cast<std::int64_t>(dist::bucket_bytes_for(link));
     log_.info("sums over the ranks begin after {:.1f} us and run at {:.1f} GB/s",
               1e6 * link.latency_s, 1e-9 * link.bytes_per_s);
+    // Rank 0's: another processor's logarithm may round the other way.
+    world_.broadcast(core::View(&bucket_bytes_, {1}), 0);
   }
   dist::agree(world_, [&] {
     explained([&] { step_->exchange_in(static_cast<std::size_t>(bucket_bytes_)); });

@@ -1,5 +1,6 @@
 // What the ranks of a step have together: gradients that are summed, parameters and moments of
 // which each may keep a shard, and their way to checkpoints and back.
+#include <algorithm>
 #include <utility>
 
 #include "dist/link.hpp"
@@ -56,7 +57,8 @@ void StepWork::share_buckets(std::size_t bucket_bytes) {
                             const View& sum, core::Stream& stream) {
       setup_.ops.combine({.a = mine, .b = theirs, .out = sum}, stream);
     };
-    pairs_.emplace(setup_.world, device, bucket_bytes, add);
+    const std::size_t largest = std::max(bucket_bytes, block_.message().bytes());
+    pairs_.emplace(setup_.world, device, largest, add);
   }
   std::vector<dist::Stretch> mine = {{0, room()}};
   if (shards(config.train, setup_.world.size())) {

@@ -40,6 +40,12 @@ TEST(Deadline_slowCheckpoints_widenTheMargin, ofTheJobsEnd) {
   EXPECT_TRUE(limit.reached(kBegun + 310s, 300.0));
 }
 
+TEST(Deadline_shortJob_worksForThreeQuarters, notForOneStep) {
+  const Deadline limit = deadline({.stop_margin_s = 120, .job_end_unix_s = kNoon + 100});
+  EXPECT_FALSE(limit.reached(kBegun + 84s, 1.0));
+  EXPECT_TRUE(limit.reached(kBegun + 85s, 1.0));
+}
+
 TEST(Deadline_bothLimits_theEarlierOneCounts, whicheverItIs) {
   const TimeLimits limits{.max_time_s = 300, .stop_margin_s = 60, .job_end_unix_s = kNoon + 600};
   EXPECT_TRUE(deadline(limits).reached(kBegun + 300s, 0.0));
