@@ -239,16 +239,19 @@ TEST_F(Survival, MaxTime_stopsSavesAndResumesToTheSameBits) {
 
 // Only one rank's node knows that the job ends.
 TEST_F(Survival, JobThatEndsSoon_stopsAllRanksWhicheverKnows) {
-  const std::int64_t soon = std::int64_t{std::time(nullptr)} + 100;
+  RunConfig c = config();
+  c.train.steps = 1'000'000;
+  c.checkpoint_every = 0;
   for (const int knows : {0, 1}) {
+    const std::int64_t soon = std::int64_t{std::time(nullptr)} + 2;
     dist::run_threads(2, [&](dist::Communicator& world) {
       const StopRequest stop;
       const core::Log log;
       RunPlace place{.out = run(std::to_string(knows))};
       if (world.rank() == knows) place.job_end_unix_s = soon;
-      const RunResult result = pretrain(config(), place, world, log, stop);
+      const RunResult result = pretrain(c, place, world, log, stop);
       EXPECT_TRUE(result.stopped);
-      EXPECT_EQ(result.step, 1);
+      EXPECT_LT(result.step, c.train.steps);
     });
     const std::string reason = events_of(run(std::to_string(knows)), "stop").at(0).at("reason");
     EXPECT_TRUE(holds(reason, knows == 0 ? "before the job's end" : "as another rank wished"))
@@ -261,6 +264,38 @@ TEST_F(Survival, JobEndThatHasPassed_isIgnoredWithAWarning) {
   const RunResult result = go(config(), {.out = run("a"), .job_end_unix_s = 1'000'000}, log);
   EXPECT_EQ(result.step, 20);
   EXPECT_TRUE(log.says("SLURM_JOB_END_TIME) has passed: ignored")) << log.text();
+}
+
+TEST_F(Survival, TraceBeyondTheRun_isWarnedOfAtTheStart) {
+  RunConfig c = config();
+  c.train.trace = {30, 32};
+  const WatchedLog log(nullptr);
+  go(c, {run("a")}, log);
+  EXPECT_TRUE(
+      log.says("warning: no trace: steps 30 to 32 lie beyond the last step of this run, 20"))
+      << log.text();
+  c.train.trace = {3, 4};
+  const WatchedLog again(nullptr);
+  go(c, {run("a")}, again);
+  EXPECT_TRUE(again.says("warning: no trace: steps 3 to 4 are done already")) << again.text();
+}
+
+// A stop and a start lose nothing, and a run that is complete is not down.
+TEST_F(Survival, CleanEnds_haveNoRedoneSteps) {
+  RunConfig c = config();
+  c.train.max_time_s = 60.0;
+  const auto long_ago = Timings::Clock::now() - std::chrono::seconds(61);
+  const WatchedLog log(nullptr);
+  EXPECT_TRUE(go(c, {.out = run("a"), .begun = long_ago}, log).stopped);
+  c.train.max_time_s = 0.0;
+  go(c, {run("a")}, log);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  go(c, {run("a")}, log);
+  const std::vector<Json> starts = events_of(run("a"), "start");
+  ASSERT_EQ(starts.size(), 3U);
+  for (const Json& start : starts) EXPECT_EQ(start.at("lost_s").get<double>(), 0.0) << start;
+  EXPECT_EQ(starts[2].at("down_s").get<double>(), 0.0);
+  EXPECT_FALSE(log.says("redone")) << log.text();
 }
 
 TEST_F(Survival, GoodputLine_endsEveryRunAndItsPartsAddUp) {
