@@ -2,10 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
+#include <thread>
 
 #include "core/error.hpp"
 #include "core/failure.hpp"
@@ -14,6 +17,10 @@
 
 namespace epi::launch {
 namespace {
+
+// Between the messages of two ranks that notice a hang: a launcher ends the others sooner.
+constexpr std::chrono::milliseconds kTurn{1000};
+constexpr int kTurns = 20;
 
 /// A launcher's traces. They only say that there is one; who we are is MPI's to say.
 bool under_launcher() {
@@ -78,6 +85,8 @@ std::string Session::use_transport(core::Device device, dist::Transport wish) {
 dist::Watchdog::OnHang Session::end_on_hang() {
   return [this, rank = world().rank()](const dist::Hang& hang) {
     const int code = hang.failure.empty() ? kHang : kPeer;
+    // All ranks that wait notice together: the first one to speak ends the others.
+    std::this_thread::sleep_for(kTurn * std::min(rank, kTurns));
     std::fprintf(stderr, "epitrain: error: %s\n", dist::message(hang, rank).c_str());
     std::fflush(stderr);
     try {
