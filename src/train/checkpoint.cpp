@@ -134,26 +134,28 @@ Json tensor_table(const model::ParameterTable& table) {
 Json manifest_of(const CheckpointNote& note, const model::ParameterTable& table) {
   Json identity = Json::object();
   for (const auto& [key, value] : note.identity) identity[key] = value;
-  return {{"format", kFormatName},
-          {"version", kVersion},
-          {"program", core::version_text()},
-          {"build", core::build_text()},
-          {"step", note.progress.step},
-          {"updates", note.progress.updates},
-          {"skipped", note.progress.skipped},
-          {"fingerprint", fingerprint_text(note.progress.fingerprint)},
-          {"samples", note.samples},
-          {"seed", note.seed},
-          {"world_size", note.world_size},
-          {"bucket_bytes", note.bucket_bytes},
-          {"precision", note.precision},
-          {"instruction_set", note.instruction_set},
-          {"choices", note.choices},
-          {"store", note.store_fingerprint},
-          {"mathematics", identity},
-          {"config", note.config},
-          {"block_size", table.block_size()},
-          {"tensors", tensor_table(table)}};
+  Json manifest = {{"format", kFormatName},
+                   {"version", kVersion},
+                   {"program", core::version_text()},
+                   {"build", core::build_text()},
+                   {"step", note.progress.step},
+                   {"updates", note.progress.updates},
+                   {"skipped", note.progress.skipped},
+                   {"fingerprint", fingerprint_text(note.progress.fingerprint)},
+                   {"samples", note.samples},
+                   {"seed", note.seed},
+                   {"world_size", note.world_size},
+                   {"bucket_bytes", note.bucket_bytes},
+                   {"precision", note.precision},
+                   {"instruction_set", note.instruction_set},
+                   {"choices", note.choices},
+                   {"store", note.store_fingerprint},
+                   {"mathematics", identity},
+                   {"config", note.config},
+                   {"block_size", table.block_size()},
+                   {"tensors", tensor_table(table)}};
+  if (note.bits != BitsSoFar::unknown) manifest["reproducible"] = name_of(note.bits);
+  return manifest;
 }
 
 // The manifest's own digest covers its text without that last key.
@@ -206,6 +208,9 @@ CheckpointNote note_from(const Json& manifest, const std::string& file) {
   }
   if (manifest.contains("instruction_set")) {
     note.instruction_set = json_value<std::string>(manifest, "instruction_set", file);
+  }
+  if (manifest.contains("reproducible")) {
+    note.bits = bits_named(json_value<std::string>(manifest, "reproducible", file));
   }
   if (manifest.contains("choices")) {
     note.choices = json_value<std::string>(manifest, "choices", file);

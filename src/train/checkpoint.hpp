@@ -11,6 +11,7 @@
 #include "core/buffer.hpp"
 #include "core/view.hpp"
 #include "model/parameters.hpp"
+#include "train/reproducibility.hpp"
 #include "train/run_config.hpp"
 
 namespace epi::train {
@@ -34,8 +35,9 @@ struct CheckpointNote {
   std::int64_t bucket_bytes = 0;  ///< of sums over ranks; 0: one rank, or an early checkpoint
   std::string precision;          ///< "fp32" or "bf16"; early checkpoints lack it: they are fp32
   std::string instruction_set;    ///< see PrecisionChoice; empty in early ones: unknown
-  std::string choices;            ///< Ops::choices of the run; "" where nothing was timed
-  std::string store_fingerprint;  ///< digest of the store's manifest
+  BitsSoFar bits = BitsSoFar::unknown;  ///< whether they are those of any number of ranks
+  std::string choices;                  ///< Ops::choices of the run; "" where nothing was timed
+  std::string store_fingerprint;        ///< digest of the store's manifest
   std::string store_manifest;  ///< its text, for the checkpoint's store.json; read by training_set
   std::string config;          ///< resolved configuration, TOML
   Identity identity;           ///< see identity_of

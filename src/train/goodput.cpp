@@ -35,6 +35,7 @@ constexpr std::array<Cause, 7> kCauses = {
      {&TimeUse::redone_s, "redone steps", "lost_redone_s"},
      {&TimeUse::down_s, "down", "lost_down_s"}}};
 constexpr const char* kWallKey = "wall_s";
+constexpr const char* kBegunKey = "begun_unix_s";
 constexpr const char* kUsefulKey = "useful_s";
 /// Less than this share of the time is not worth a word.
 constexpr double kWorthSaying = 1e-3;
@@ -98,15 +99,19 @@ class LifeReader {
     if (name == "start") return begin(event);
     if (!event.contains(kWallKey)) return;
     present_ = use_of(event);
-    orderly_ = name == "end" || name == "stop";
+    complete_ = name == "end";
+    orderly_ = complete_ || name == "stop";
   }
 
   [[nodiscard]] RunLife finish(double last_sign, double begun_unix_s) {
     if (life_.starts == 0) return life_;
     close();
-    life_.lost_s = std::max(0.0, last_sign - (begun_at_ + present_.wall_s));
-    // By one clock: what is not in the figures and is no loss either, nobody worked.
-    life_.down_s = std::max(0.0, begun_unix_s - std::max(last_sign, begun_at_ + present_.wall_s));
+    // An orderly end saved its last step. Its figures, of one clock, say when it was to a second.
+    const double told = begun_at_ + present_.wall_s;
+    life_.lost_s = orderly_ ? 0.0 : std::max(0.0, last_sign - told);
+    // By one clock: what is not in the figures and is no loss either, nobody worked. Nobody had to
+    // once the run was complete.
+    life_.down_s = complete_ ? 0.0 : std::max(0.0, begun_unix_s - std::max(last_sign, told));
     add_gap(life_.down_s, life_.lost_s);
     return life_;
   }
@@ -117,8 +122,10 @@ class LifeReader {
     add_gap(number(event, "down_s"), number(event, "lost_s"));
     ++life_.starts;
     present_ = use_of(event);
-    orderly_ = false;
-    begun_at_ = time_of(event).value_or(0.0) - present_.wall_s;
+    orderly_ = complete_ = false;
+    // Events of early programs have their time only, in whole seconds.
+    begun_at_ = event.contains(kBegunKey) ? number(event, kBegunKey)
+                                          : time_of(event).value_or(0.0) - present_.wall_s;
   }
   void close() {
     life_.sum += in_life(present_);
@@ -131,7 +138,8 @@ class LifeReader {
   RunLife life_;
   TimeUse present_;
   double begun_at_ = 0.0;
-  bool orderly_ = false;
+  bool orderly_ = false;   // saved its last step
+  bool complete_ = false;  // and that was the last one of the run
 };
 
 }  // namespace

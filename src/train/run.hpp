@@ -53,6 +53,10 @@ class Run {
   void build();
   void explained(const std::function<void()>& work);
   void warn_of_other_bits() const;
+  [[nodiscard]] Continuation continuation() const;
+  [[nodiscard]] BitsSoFar bits_so_far() const;
+  void warn_of_reproducibility() const;
+  void warn_of_trace() const;
   void open_folder();
   void choose_buckets();
   void take_up();

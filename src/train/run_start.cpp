@@ -182,6 +182,25 @@ void Run::warn_of_other_bits() const {
   (void)tell("with", before.instruction_set, precision_.instruction_set);
 }
 
+Continuation Run::continuation() const {
+  return {.same = sums_as_any_ranks(written_, world_.size(), place_.device.device),
+          .asked = written_.train.reproducible};
+}
+
+// Of the writer.
+BitsSoFar Run::bits_so_far() const {
+  return bits_after(newest_ ? newest_->note.bits : BitsSoFar::of_any_ranks, continuation());
+}
+
+// A complete run does nothing more.
+void Run::warn_of_reproducibility() const {
+  if (!newest_ || step() >= config_.train.steps) return;
+  const CheckpointNote& before = newest_->note;
+  const std::string text =
+      reproducibility_warning(before.bits, continuation(), before.world_size, world_.size());
+  if (!text.empty()) warn("{}", text);
+}
+
 void Run::open_metrics() {
   // Before what lies past the checkpoint is dropped.
   life_ = read_life(folder_.metrics(), folder_.events(), step(), begun_unix_s(place_.begun));
@@ -198,9 +217,13 @@ void Run::announce() {
   }
   if (!data_->valid) warn("the store has no validation split: nothing will be evaluated");
   if (newest_ && newest_->note.world_size != world_.size()) {
+    const BitsSoFar bits = bits_so_far();
+    const char* if_it_was = config_.train.reproducible && bits == BitsSoFar::unknown
+                                ? "the bit if it was reproducible before"
+                                : "rounding";
+    const bool kept = bits == BitsSoFar::promised || bits == BitsSoFar::of_any_ranks;
     log_.info("this run had {} ranks and has {} now: it goes on with the same batches, equal to {}",
-              newest_->note.world_size, world_.size(),
-              config_.train.reproducible ? "the bit if it was reproducible before" : "rounding");
+              newest_->note.world_size, world_.size(), kept ? "the bit" : if_it_was);
   }
   if (config_.train.micro_batch != written_.train.micro_batch) {
     log_.info(
@@ -214,6 +237,8 @@ void Run::announce() {
     warn("the job's end that the environment names (SLURM_JOB_END_TIME) has passed: ignored");
   }
   if (newest_) warn_of_other_bits();
+  warn_of_reproducibility();
+  warn_of_trace();
   log_.info("device {}", place_.device.line);
   if (world_.size() > 1) {
     log_.info("gradients travel {}",
@@ -236,6 +261,7 @@ void Run::announce() {
          {"store", config_.store},
          {"store_fingerprint", data_->store.manifest().digest},
          {"ranks", std::int64_t{world_.size()}},
+         {"begun_unix_s", begun_unix_s(place_.begun)},
          {"wall_s", time_use().wall_s},
          {"lost_start_s", time_use().wall_s},
          {"down_s", life_.down_s},
@@ -270,6 +296,7 @@ CheckpointNote Run::note() const {
   note.bucket_bytes = bucket_bytes_;
   note.precision = precision_.name;
   note.instruction_set = precision_.instruction_set;
+  note.bits = bits_so_far();
   note.choices = ops_->choices();
   // Of a run that visits a back end without any: for when it comes back.
   if (note.choices.empty() && newest_) note.choices = newest_->note.choices;

@@ -12,6 +12,19 @@ double clock_s() {
 
 }  // namespace
 
+void Run::warn_of_trace() const {
+  const StepRange& range = config_.train.trace;
+  if (range.last == 0) return;
+  if (range.first > config_.train.steps) {
+    return warn("no trace: steps {} to {} lie beyond the last step of this run, {}", range.first,
+                range.last, config_.train.steps);
+  }
+  if (range.last <= step()) {
+    warn("no trace: steps {} to {} are done already, this run goes on from step {}", range.first,
+         range.last, step());
+  }
+}
+
 // No step is under way before the first of the range: see boundary().
 void Run::begin_trace() {
   if (trace_ || !config_.train.trace.holds(step_->begun() + 1)) return;

@@ -66,11 +66,16 @@ std::string describe_costs(const RunResult& result) {
       parts += fmt::format(" ({:.2f} % of the steps)", 100.0 * result.timings.share(part));
     }
   }
-  const std::string exchange = result.exchange.text();
-  return fmt::format(
-      "{:.0f} tokens/s; {:.0f} MiB of tensors per rank, peak resident {:.0f} MiB; {}{}{}",
-      result.tokens_per_s, mebibytes(result.state_bytes), mebibytes(result.peak_bytes), parts,
-      exchange.empty() ? "" : "; ", exchange);
+  const std::string speed =
+      result.tokens_per_s > 0.0 ? fmt::format("{:.0f} tokens/s", result.tokens_per_s) : "";
+  const std::string memory =
+      fmt::format("{:.0f} MiB of tensors per rank, peak resident {:.0f} MiB",
+                  mebibytes(result.state_bytes), mebibytes(result.peak_bytes));
+  std::string text;
+  for (const std::string& part : {speed, memory, parts, result.exchange.text()}) {
+    if (!part.empty()) text += (text.empty() ? "" : "; ") + part;
+  }
+  return text;
 }
 
 std::vector<EventField> cost_fields(const RunResult& result) {

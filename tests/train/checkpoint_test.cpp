@@ -51,6 +51,7 @@ CheckpointNote note_at(std::int64_t step) {
   note.samples = 8 * step;
   note.seed = 5;
   note.world_size = 2;
+  note.bits = BitsSoFar::promised;
   note.choices = "linear 64x32x32 bf16 7\nlinear 64x64x32 bf16 0";
   note.store_fingerprint = "abc";
   note.config = "[x]\ny = \"\\u00e9\"\n";
@@ -74,6 +75,7 @@ TEST(Checkpoint_written_isReadBack, bitForBit) {
   EXPECT_EQ(note.progress, note_at(100).progress);
   EXPECT_EQ(note.samples, 800);
   EXPECT_EQ(note.world_size, 2);
+  EXPECT_EQ(note.bits, BitsSoFar::promised);
   EXPECT_EQ(note.choices, note_at(100).choices);
   EXPECT_EQ(note.store_fingerprint, "abc");
   EXPECT_EQ(note.config, note_at(100).config);
@@ -84,6 +86,22 @@ TEST(Checkpoint_written_isReadBack, bitForBit) {
   EXPECT_EQ(read.parameters, expected.parameters);
   EXPECT_EQ(read.moment1, expected.moment1);
   EXPECT_EQ(read.moment2, expected.moment2);
+}
+
+// As early programs wrote them: the key is absent, and what nobody says is unknown.
+TEST(Checkpoint_reproducible_isKept, orUnknown) {
+  const TestFolder folder("checkpoint");
+  for (const BitsSoFar bits : {BitsSoFar::unknown, BitsSoFar::of_these_ranks,
+                               BitsSoFar::of_any_ranks, BitsSoFar::promised}) {
+    CheckpointNote note = note_at(1);
+    note.bits = bits;
+    Blocks blocks = filled(table(), 1.0F);
+    const fs::path path = write_checkpoint(folder.path(), note, table(), blocks.views());
+    EXPECT_EQ(open_checkpoint(path).note.bits, bits) << name_of(bits);
+    const std::string manifest = core::read_text(path / "manifest.json");
+    EXPECT_EQ(manifest.find("\"reproducible\"") == std::string::npos, bits == BitsSoFar::unknown);
+  }
+  EXPECT_EQ(bits_named("of the future"), BitsSoFar::unknown);
 }
 
 TEST(Checkpoint_optimizerFile_followsItsGrammar, byteByByte) {

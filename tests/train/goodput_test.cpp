@@ -117,6 +117,41 @@ TEST_F(Life, ofThreeProcesses_addsUpTheirGaps) {
   EXPECT_DOUBLE_EQ(life.sum.useful_s, 80.0 + 60.0 + 25.0);
 }
 
+// Events have whole seconds: the stop's figures end at 8:01:40 by them, a second before it was.
+constexpr const char* kStopped =
+    R"({"event":"start","time":"2027-01-15T08:00:09Z","step":0,"wall_s":9.0}
+{"event":"stop","time":"2027-01-15T08:01:40Z","step":9,"wall_s":100.0,"useful_s":90.0}
+)";
+
+TEST_F(Life, ofACleanStop_losesNothing) {
+  const RunLife life = read(kStopped, "step,loss\n9,1\n", kNoon + 101, 9, kNoon + 131);
+  EXPECT_EQ(life.lost_s, 0.0);
+  EXPECT_EQ(life.sum.redone_s, 0.0);
+  EXPECT_DOUBLE_EQ(life.down_s, 30.0);
+  EXPECT_EQ(life.failures, 0);
+}
+
+TEST_F(Life, ofACompleteRun_isNotDownUntilItIsStartedAgain) {
+  std::string events = kStopped;
+  events.replace(events.find("stop"), 4, "end");
+  const RunLife life = read(events, "step,loss\n9,1\n", kNoon + 101, 9, kNoon + 86400);
+  EXPECT_EQ(life.down_s, 0.0);
+  EXPECT_EQ(life.lost_s, 0.0);
+  EXPECT_DOUBLE_EQ(life.sum.wall_s, 100.0);
+}
+
+// The start says to the microsecond when its process began; its time alone would add 0.75 s.
+TEST_F(Life, ofAKilledProcess_isMeasuredFromItsExactBegin) {
+  const RunLife life =
+      read(R"({"event":"start","time":"2027-01-15T08:00:10Z","step":0,"wall_s":10.0,)"
+           R"("begun_unix_s":1800000000.75}
+{"event":"checkpoint","time":"2027-01-15T08:01:40Z","step":9,"wall_s":100.0,"useful_s":90.0}
+)",
+           "step,loss\n9,1\n", kNoon + 101, 9, kNoon + 131);
+  EXPECT_DOUBLE_EQ(life.lost_s, 0.25);
+  EXPECT_EQ(life.failures, 1);
+}
+
 // A clock set back between two processes must not make time negative.
 TEST_F(Life, afterAClockThatJumpedBack_hasNoNegativeParts) {
   const RunLife life = read(kKilled, "step,loss\n", kNoon - 3600, 4, kNoon - 3500);

@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -151,6 +152,90 @@ TEST_F(Reproducible, ElasticRun_onAnyRanks_trainsOnTheSameSamples) {
   EXPECT_NE(fingerprint_of_row(whole, 1), fingerprint_of_row(whole, 2));
   EXPECT_EQ(open_checkpoint(checkpoint_path(parts, 6)).note.progress.fingerprint,
             open_checkpoint(checkpoint_path(whole, 6)).note.progress.fingerprint);
+}
+
+/// What ranks say of reproducibility in spite of --quiet; other warnings are left out.
+std::string warnings_on(int ranks, const RunConfig& config, const fs::path& out) {
+  std::FILE* const file = std::tmpfile();
+  dist::run_threads(ranks, [&](dist::Communicator& world) {
+    const core::Log log(file, world.rank(), core::LogLevel::quiet);
+    const StopRequest stop;
+    (void)pretrain(config, {.out = out}, world, log, stop);
+  });
+  std::string text(static_cast<std::size_t>(std::ftell(file)), ' ');
+  std::rewind(file);
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  std::istringstream lines(text);
+  std::string found;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("reproducible") != std::string::npos) found += line + "\n";
+  }
+  return found;
+}
+
+BitsSoFar bits_at(const fs::path& run, int step) {
+  return open_checkpoint(checkpoint_path(run, step)).note.bits;
+}
+
+// 12 micro-batches: four ranks have whole subtrees, three don't.
+TEST_F(Reproducible, PromiseThatIsNotKept_isWarnedOf_inBothDirections) {
+  constexpr const char* kLost = "this run was reproducible and goes on without";
+  constexpr const char* kNeverWas = "this run was not reproducible before";
+  RunConfig c = config();
+  c.train.global_batch = 24;
+  c.train.precision = Precision::fp32;
+  const fs::path run = fresh("promise");
+  const auto go = [&](int ranks, bool asked) {
+    ++c.train.steps;
+    c.train.reproducible = asked;
+    return warnings_on(ranks, c, run);
+  };
+  c.train.steps = 0;
+  EXPECT_EQ(go(2, true), "");
+  EXPECT_EQ(bits_at(run, 1), BitsSoFar::promised);
+  EXPECT_EQ(go(4, false), "") << "on the CPU these have the same bits";
+  EXPECT_EQ(bits_at(run, 2), BitsSoFar::promised);
+  const std::string lost = go(3, false);
+  EXPECT_NE(lost.find(kLost), std::string::npos) << lost;
+  EXPECT_NE(lost.find("those of 3 ranks"), std::string::npos) << lost;
+  EXPECT_EQ(bits_at(run, 3), BitsSoFar::of_these_ranks);
+  EXPECT_EQ(go(2, false), "") << "said once";
+  const std::string never_was = go(2, true);
+  EXPECT_NE(never_was.find(kNeverWas), std::string::npos) << never_was;
+  EXPECT_EQ(bits_at(run, 5), BitsSoFar::of_these_ranks);
+}
+
+TEST_F(Reproducible, RunThatNobodyPromised_goesOnWithoutAWord) {
+  RunConfig c = config();
+  c.train.global_batch = 24;
+  c.train.precision = Precision::fp32;
+  c.train.reproducible = false;
+  c.train.steps = 1;
+  const fs::path run = fresh("unpromised");
+  EXPECT_EQ(warnings_on(4, c, run), "");
+  EXPECT_EQ(bits_at(run, 1), BitsSoFar::of_any_ranks);
+  c.train.steps = 2;
+  EXPECT_EQ(warnings_on(3, c, run), "");
+  EXPECT_EQ(bits_at(run, 2), BitsSoFar::of_these_ranks);
+}
+
+TEST(BitsAfter_earlyCheckpoint_staysUnknown, untilRanksChangeIt) {
+  EXPECT_EQ(bits_after(BitsSoFar::unknown, {.same = true, .asked = true}), BitsSoFar::unknown);
+  EXPECT_EQ(bits_after(BitsSoFar::unknown, {}), BitsSoFar::of_these_ranks);
+  EXPECT_EQ(reproducibility_warning(BitsSoFar::unknown, {.same = true, .asked = true}, 4, 2), "");
+  EXPECT_EQ(reproducibility_warning(BitsSoFar::unknown, {}, 4, 3), "");
+}
+
+TEST(SumsAsAnyRanks_withoutTheSwitch_onTheCpuOnly, whereItWouldBeAllowed) {
+  RunConfig c;
+  c.train.global_batch = 24;
+  c.train.micro_batch = 2;
+  EXPECT_TRUE(sums_as_any_ranks(c, 4, core::kCpu));
+  EXPECT_FALSE(sums_as_any_ranks(c, 3, core::kCpu));
+  EXPECT_FALSE(sums_as_any_ranks(c, 1, core::Device{core::DeviceKind::cuda, 0}));
+  c.train.exchange_precision = core::DType::bf16;
+  EXPECT_FALSE(sums_as_any_ranks(c, 4, core::kCpu));
 }
 
 TEST_F(Reproducible, OtherSeed_hasAnotherFingerprint) {
