@@ -248,6 +248,14 @@ std::string Config::get(std::string_view key, const char* fallback) {
   return get(key, std::string(fallback));
 }
 
+std::string Config::get_scalar(std::string_view key, const std::string& fallback) {
+  const toml::node* node = find(state_->values, key);
+  if (node == nullptr || !(node->is_number() || node->is_time())) return get(key, fallback);
+  std::string value = toml_text(*node);
+  state_->read.insert_or_assign(std::string(key), toml::table{{"value", value}});
+  return value;
+}
+
 std::vector<std::string> Config::get(std::string_view key,
                                      const std::vector<std::string>& fallback) {
   std::vector<std::string> value = fallback;

@@ -41,6 +41,9 @@ class Config {
   [[nodiscard]] std::string get(std::string_view key, const std::string& fallback);
   /// A literal would otherwise be taken for a bool.
   [[nodiscard]] std::string get(std::string_view key, const char* fallback);
+  /// A text, or a number or a time of day as its text: for keys with a grammar of their own, in
+  /// which 90 and "90" mean the same.
+  [[nodiscard]] std::string get_scalar(std::string_view key, const std::string& fallback);
   /// A list of texts, perhaps empty; a single text is not taken for a list.
   [[nodiscard]] std::vector<std::string> get(std::string_view key,
                                              const std::vector<std::string>& fallback);

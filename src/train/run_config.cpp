@@ -32,6 +32,8 @@ class Section {
     return config_.get(key(name), fallback);
   }
 
+  [[nodiscard]] std::string scalar(const char* name) { return config_.get_scalar(key(name), ""); }
+
   [[nodiscard]] std::int64_t integer(const char* name, std::int64_t fallback, std::int64_t low,
                                      std::int64_t high = std::numeric_limits<int>::max()) {
     const std::int64_t value = config_.get(key(name), fallback);
@@ -231,14 +233,14 @@ std::optional<StepRange> step_range(const std::string& text) {
 
 // When a run stops by itself, and which of its steps are traced.
 void read_bounds(Section& section, TrainConfig& train) {
-  const std::string limit = section.text("max_time", "");
+  const std::string limit = section.scalar("max_time");
   const std::optional<double> seconds = core::parse_duration(limit);
   if (!limit.empty() && !(seconds && *seconds > 0.0)) {
     section.refuse("max_time", limit, core::kDurationForms);
   }
   train.max_time_s = seconds.value_or(0.0);
   train.stop_margin_s = section.number("stop_margin", 120.0, 0.0, 1e9);
-  const std::string trace = section.text("trace", "");
+  const std::string trace = section.scalar("trace");
   if (trace.empty()) return;
   const std::optional<StepRange> steps = step_range(trace);
   if (!steps) section.refuse("trace", trace, "a step, or FIRST-LAST");

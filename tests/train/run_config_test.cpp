@@ -33,6 +33,32 @@ TEST(RunConfig_onlyAStore_takesDefaults, andFollowsThem) {
   EXPECT_NE(config.resolved.find("global_batch"), std::string::npos);
 }
 
+RunConfig read_set(const std::string& assignment) {
+  core::Config config = core::Config::from_text("data.store = \"s\"\n", "run.toml");
+  config.set(assignment);
+  return read_run_config(config);
+}
+
+TEST(RunConfig_traceAndMaxTime_takeNumbers, asTheirTexts) {
+  EXPECT_EQ(read("train.trace = 100\n").train.trace.first, 100);
+  EXPECT_EQ(read_set("train.trace=100").train.trace.last, 100);
+  EXPECT_EQ(read_set("train.trace=10-12").train.trace.last, 12);
+  EXPECT_EQ(read("train.max_time = 90\n").train.max_time_s, 90.0);
+  EXPECT_EQ(read_set("train.max_time=90").train.max_time_s, 90.0);
+  EXPECT_EQ(read_set("train.max_time=0.5").train.max_time_s, 0.5);
+  EXPECT_EQ(read_set("train.max_time=12:00:00").train.max_time_s, 43200.0);
+  EXPECT_EQ(read_set("train.max_time=2.5h").train.max_time_s, 9000.0);
+  EXPECT_NE(read_set("train.max_time=90").resolved.find("max_time = '90'"), std::string::npos)
+      << read_set("train.max_time=90").resolved;
+  EXPECT_NE(error_of("train.trace = 1.5\n").find("a step, or FIRST-LAST"), std::string::npos);
+  EXPECT_NE(error_of("train.trace = true\n").find("expected a text"), std::string::npos);
+  for (const char* value : {"-5", "inf", "nan", "0"}) {
+    EXPECT_NE(error_of(std::string("train.max_time = ") + value).find("expected seconds"),
+              std::string::npos)
+        << value;
+  }
+}
+
 TEST(RunConfig_overrides_reachTheirFields, bySection) {
   const RunConfig config = read(
       "[tokens]\nk = 4\n[model]\nsize = \"tiny\"\nlayers = 3\nactivation = \"gelu\"\n"
