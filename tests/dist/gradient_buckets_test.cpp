@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -95,6 +97,25 @@ TEST(GradientBuckets_hook, seesItsSliceBeforeTheSum) {
     EXPECT_EQ(statistics.buckets, 11);  // front 12, then 988 in tens of 100
     EXPECT_GE(statistics.exposed_s, 0.0);
     for (std::size_t i = 0; i < 1000; ++i) EXPECT_EQ(gradients[i], 3.0F * static_cast<float>(i));
+  });
+}
+
+// A conversion of 20 ms after a sum of no time: steps wait for it, but nothing is on its way then.
+TEST(GradientBuckets_exposedExchange, isAtMostTheExchange) {
+  run_threads(2, [](Communicator& world) {
+    std::vector<float> gradients(64, 1.0F);
+    GradientBuckets::Wire wire;
+    wire.memory = core::Tensor(core::DType::bf16, {64});
+    wire.convert = [](const core::ConstView&, const View&, Stream&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    };
+    wire.sum = [](const View&, const Event&) { return Pending(); };
+    GradientBuckets buckets(world, View(gradients.data(), {64}), 256, {}, std::move(wire));
+    Stream stream(core::kCpu);
+    buckets.done_from(0, stream);
+    const ExchangeStatistics statistics = buckets.finish(stream);
+    EXPECT_GE(statistics.exposed_s, 0.0);
+    EXPECT_LE(statistics.exposed_s, statistics.exchange_s);
   });
 }
 
