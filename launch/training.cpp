@@ -21,14 +21,17 @@ std::string connected(const train::RunConfig& config, const train::DeviceChoice&
 }
 
 /// Slurm's end of the job, which it moves for nobody: a job whose limit is changed later keeps it.
-std::optional<std::int64_t> job_end() {
+std::optional<std::int64_t> job_end(const core::Log& log, Session& session) {
   const char* text = std::getenv("SLURM_JOB_END_TIME");  // NOLINT(concurrency-mt-unsafe)
-  if (text == nullptr) return std::nullopt;
+  if (text == nullptr || *text == '\0') return std::nullopt;
   std::int64_t seconds = 0;
   const char* const end = text + std::strlen(text);
   const auto parsed = std::from_chars(text, end, seconds);
-  if (parsed.ec != std::errc() || parsed.ptr != end || seconds <= 0) return std::nullopt;
-  return seconds;
+  if (parsed.ec == std::errc() && parsed.ptr == end && seconds > 0) return seconds;
+  if (session.world().rank() == 0) {
+    log.warn("SLURM_JOB_END_TIME={} is no time in seconds since 1970: ignored", text);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -43,7 +46,7 @@ int run_training(const train::RunConfig& config, const std::filesystem::path& ou
                               .exchange_line = exchange,
                               .on_hang = session.end_on_hang(),
                               .begun = session.begun(),
-                              .job_end_unix_s = job_end()};
+                              .job_end_unix_s = job_end(log, session)};
   const train::RunResult result = train::pretrain(config, place, session.world(), log, stop);
   return result.stopped ? kResumable : kDone;
 }

@@ -65,6 +65,17 @@ TEST_F(LaunchSurvival, EndOfTheSlurmJob_savesAndEndsWith75) {
   expect_finishes("slurm");
 }
 
+TEST_F(LaunchSurvival, EndOfTheSlurmJobThatIsNoTime_isIgnoredWithOneWarning) {
+  const Outcome outcome =
+      run("SLURM_JOB_END_TIME=tomorrow " EPI_PROGRAM " pretrain config.toml --out odd --quiet",
+          folder_);
+  EXPECT_EQ(outcome.code, 0) << outcome.all();
+  const std::string warning = "SLURM_JOB_END_TIME=tomorrow is no time";
+  const std::size_t at = outcome.err.find(warning);
+  EXPECT_NE(at, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find(warning, at + 1), std::string::npos) << outcome.err;
+}
+
 TEST_F(LaunchSurvival, EndOfTheSlurmJobFarAway_changesNothing) {
   const Outcome outcome = run("SLURM_JOB_END_TIME=$(($(date +%s) + 86400)) " EPI_PROGRAM
                               " pretrain config.toml --out far",
