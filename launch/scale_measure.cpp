@@ -172,15 +172,13 @@ class Measurement {
     describe(point, together);
     take_largest(world_, alone.times().step);
     const StepTimes& times = together.times();
-    train::ScalingSteps steps{.kind = kind,
-                              .windows = windows,
-                              .step_s = quartile(times.step),
-                              .alone_s = quartile(alone.times().step),
-                              .input_s = quartile(times.input),
-                              .exchange_s = quartile(times.exchange),
-                              .exposed_s = quartile(times.exposed)};
-    steps.compute_s = std::max(0.0, steps.step_s - steps.input_s - steps.exposed_s);
-    return steps;
+    return train::with_compute({.kind = kind,
+                                .windows = windows,
+                                .step_s = quartile(times.step),
+                                .alone_s = quartile(alone.times().step),
+                                .input_s = quartile(times.input),
+                                .exchange_s = quartile(times.exchange),
+                                .exposed_s = quartile(times.exposed)});
   }
 
   void describe(train::ScalingPoint& point, Steps& steps) const {
@@ -267,7 +265,8 @@ void check_windows(const ScaleOptions& options, int ranks) {
 }
 
 train::ScalingPoint measure_scaling(const ScaleOptions& options, Session& session) {
-  check_windows(options, session.world().size());
+  // Every rank would say the same.
+  dist::agree(session.world(), [&] { check_windows(options, session.world().size()); });
   return Measurement(options, session).point();
 }
 

@@ -1,6 +1,7 @@
 // `epitrain scale`: a scaling study. It starts one measurement after another by mpirun or srun, or
 // is one of them (--measure), or reports what others have left (--collect).
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,7 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <sstream>
 
 #include "bench_machine.hpp"
@@ -42,6 +42,7 @@ void make_folder(const fs::path& path) {
 int measure(const ScaleOptions& options, Session& session) {
   // Whoever cannot write learns it before the measurement.
   dist::agree(session.world(), [&] {
+    check_windows(options, session.world().size());
     if (session.world().rank() == 0) make_folder(options.out);
   });
   const train::ScalingPoint point = measure_scaling(options, session);
@@ -54,17 +55,29 @@ int measure(const ScaleOptions& options, Session& session) {
 }
 
 train::ScalingOutlook outlook_of(const ScaleOptions& options) {
-  core::Config table = options.networks.empty()
-                           ? core::Config::from_text(kNetworksText, "the built-in networks.toml")
-                           : core::Config::from_file(options.networks);
-  return {train::read_networks(table), options.device_tokens_per_s};
+  const bool own = !options.networks.empty();
+  const std::string file = own ? options.networks : "the built-in networks.toml";
+  core::Config table =
+      own ? core::Config::from_file(file) : core::Config::from_text(kNetworksText, file);
+  return {train::read_networks(table, file), options.device_tokens_per_s};
 }
 
-int collect(const ScaleOptions& options, Session& session) {
+/// The points of `ranks`, or all for none; tells which of them nobody has measured.
+std::vector<train::ScalingPoint> points_of(const ScaleOptions& options,
+                                           const std::vector<int>& ranks, Session& session) {
+  std::vector<train::ScalingPoint> points = train::read_scaling_points(options.out, ranks);
+  for (const int wanted : ranks) {
+    if (std::ranges::find(points, wanted, &train::ScalingPoint::ranks) != points.end()) continue;
+    session.log().warn("{}: {} ranks were not measured", options.out, wanted);
+  }
+  return points;
+}
+
+int collect(const ScaleOptions& options, const std::vector<int>& ranks, Session& session) {
   return session.speaker_only([&] {
     const fs::path folder = options.out;
     const train::ScalingOutlook outlook = outlook_of(options);
-    const train::ScalingStudy study = train::study_of(train::read_scaling_points(folder));
+    const train::ScalingStudy study = train::study_of(points_of(options, ranks, session));
     core::write_durably(folder / "scaling.csv", train::scaling_csv(study, outlook));
     core::write_durably(folder / "scaling.html", train::scaling_html(study, outlook));
     std::fputs(train::scaling_text(study, outlook).c_str(), stdout);
@@ -75,7 +88,8 @@ int collect(const ScaleOptions& options, Session& session) {
 
 std::string default_launcher() {
   const char* job = std::getenv("SLURM_JOB_ID");  // NOLINT(concurrency-mt-unsafe): one thread
-  return job != nullptr ? "srun --ntasks={ranks}" : "mpirun --bind-to none -n {ranks}";
+  return job != nullptr ? "srun --ntasks={ranks}"
+                        : "mpirun --bind-to none --oversubscribe -n {ranks}";
 }
 
 /// The launcher's words with the number of ranks in its place.
@@ -166,45 +180,93 @@ void run(const std::vector<std::string>& words, int ranks) {
       ranks, ranks == 1 ? "" : "s", ended ? "exit code" : "signal", code, joined(words)));
 }
 
+/// Whether a launcher that was given, or Slurm, says where ranks go.
+bool starts_elsewhere(const ScaleOptions& options) {
+  return !options.launcher.empty() || default_launcher().starts_with("srun");
+}
+
 /// Threads that every number of ranks has alike: the cores of this host over the largest number.
-/// A launcher that was given, or Slurm, may place ranks elsewhere and has its own say.
+/// Who places ranks elsewhere has its own say.
 int threads_of(const ScaleOptions& options) {
-  const bool elsewhere = !options.launcher.empty() || default_launcher().starts_with("srun");
-  if (options.threads > 0 || elsewhere) return options.threads;
+  if (options.threads > 0 || starts_elsewhere(options)) return options.threads;
   const auto solo = dist::make_solo();
   return std::max(1, train::threads_per_rank(0, *solo) / std::ranges::max(options.ranks));
 }
 
+/// Cores that this process may use; 0 where the system does not tell.
+int cores_here() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  return ::sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 0;
+}
+
+/// Only for ranks that are started here; `threads` is each one's number, 0 where it is unknown.
+void warn_of_crowding(const ScaleOptions& options, Session& session) {
+  const int ranks = std::ranges::max(options.ranks), cores = cores_here();
+  const std::int64_t busy = std::int64_t{ranks} * options.threads;
+  if (starts_elsewhere(options) || cores == 0 || busy <= cores) return;
+  session.log().warn(
+      "{} ranks of {} thread{} share {} core{}: the efficiencies will say nothing of the program",
+      ranks, options.threads, options.threads == 1 ? "" : "s", cores, cores == 1 ? "" : "s");
+}
+
 int study(ScaleOptions options, Session& session) {
-  if (session.world().size() > 1) {
+  dist::agree(session.world(), [&] {
+    if (session.world().size() == 1) return;
     throw core::UsageError(
         "scale: starts its ranks itself; under mpirun or srun give --measure, or call it without");
-  }
+  });
   std::ranges::sort(options.ranks);
   for (const int ranks : options.ranks) check_windows(options, ranks);
   static_cast<void>(outlook_of(options));  // a wrong table is told before the work
   make_folder(options.out);
   options.global_batch = options.strong_windows();
   options.threads = threads_of(options);
+  warn_of_crowding(options, session);
   for (const int ranks : options.ranks) {
     const std::vector<std::string> words = measuring(options, ranks);
     session.log().info("{}", joined(words));
     run(words, ranks);
   }
-  return collect(options, session);
+  return collect(options, options.ranks, session);
+}
+
+std::vector<train::ScalingKind> kinds_named(const std::vector<std::string>& names) {
+  std::vector<train::ScalingKind> kinds;
+  for (const std::string& name : names) {
+    if (name != "weak" && name != "strong") {
+      throw CLI::ValidationError("--kind",
+                                 fmt::format("\"{}\": expected weak, strong or weak,strong", name));
+    }
+    kinds.push_back(name == "weak" ? train::ScalingKind::weak : train::ScalingKind::strong);
+  }
+  return kinds;
+}
+
+/// A number of things to do: at least one.
+CLI::Validator at_least_one() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+        const bool some = text.find_first_not_of('0') != text.npos;
+        return digits && some ? "" : fmt::format("\"{}\": expected a whole number from 1", text);
+      },
+      "POSITIVE");
 }
 
 void add_work_options(CLI::App& verb, ScaleOptions& options) {
-  const std::map<std::string, train::ScalingKind> kinds{{"weak", train::ScalingKind::weak},
-                                                        {"strong", train::ScalingKind::strong}};
-  verb.add_option("--kind", options.kinds, "weak, strong, or both with a comma")
+  verb.add_option_function<std::vector<std::string>>(
+          "--kind",
+          [&options](const std::vector<std::string>& names) { options.kinds = kinds_named(names); },
+          "weak, strong, or weak,strong")
       ->delimiter(',')
-      ->transform(CLI::CheckedTransformer(kinds))
       ->option_text("TEXT:{weak,strong}");
-  verb.add_option("--model", options.model, "tiny, small, base or large")->capture_default_str();
+  verb.add_option("--model", options.model, "tiny, small, base or large")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"tiny", "small", "base", "large"}));
   verb.add_option("--micro-batch", options.micro_batch, "Windows in a micro-batch")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
   verb.add_option("--batch", options.batch,
                   "Windows per rank and step, weak scaling; 0: a micro-batch")
       ->capture_default_str()
@@ -226,10 +288,10 @@ void add_work_options(CLI::App& verb, ScaleOptions& options) {
       ->check(CLI::NonNegativeNumber);
   verb.add_option("--steps", options.steps, "Timed steps in a round")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
   verb.add_option("--rounds", options.rounds, "Rounds: each times steps with and without sums")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
 }
 
 void add_report_options(CLI::App& verb, ScaleOptions& options) {
@@ -249,10 +311,9 @@ void add_scale(CLI::App& app, Verb& chosen) {
   };
   auto flags = std::make_shared<Flags>();
   verb->add_option("--out", flags->options.out, "Folder of the study")->required();
-  verb->add_option("--ranks", flags->options.ranks, "Numbers of ranks, with commas")
-      ->capture_default_str()
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1 << 16));
+  CLI::Option* const ranks =
+      verb->add_option("--ranks", flags->options.ranks, "Numbers of ranks, with commas");
+  ranks->capture_default_str()->delimiter(',')->check(CLI::Range(1, 1 << 16));
   verb->add_option(
       "--launcher", flags->options.launcher,
       "How to start a measurement, {ranks} stands for their number (default: srun in a "
@@ -266,10 +327,11 @@ void add_scale(CLI::App& app, Verb& chosen) {
       ->excludes(measures);
   add_work_options(*verb, flags->options);
   add_report_options(*verb, flags->options);
-  verb->callback([flags, &chosen] {
-    chosen = [flags](Session& session) {
+  verb->callback([flags, ranks, &chosen] {
+    const auto reported = ranks->count() > 0 ? flags->options.ranks : std::vector<int>{};
+    chosen = [flags, reported](Session& session) {
       if (flags->role == Role::measure) return measure(flags->options, session);
-      if (flags->role == Role::collect) return collect(flags->options, session);
+      if (flags->role == Role::collect) return collect(flags->options, reported, session);
       return study(flags->options, session);
     };
   });

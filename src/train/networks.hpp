@@ -1,6 +1,7 @@
 // The table of networks that scaling is predicted for: TOML that people may edit.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "core/config.hpp"
@@ -9,8 +10,9 @@
 namespace epi::train {
 
 /// The networks that the list `networks` names, in its order, each a section with its numbers; see
-/// launch/networks.toml. ConfigError names file and line of a number that is missing, unknown or
-/// out of bounds.
-[[nodiscard]] std::vector<dist::Network> read_networks(core::Config& table);
+/// launch/networks.toml. `file` is the table's name in messages: ConfigError names it (and the line
+/// where there is one) and the key that is missing, unknown or out of bounds.
+[[nodiscard]] std::vector<dist::Network> read_networks(core::Config& table,
+                                                       const std::string& file);
 
 }  // namespace epi::train

@@ -25,8 +25,10 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2rem 0.8rem; text-align: right; border-bottom: 1px solid #8884; }
+td { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 .note { opacity: 0.75; max-width: 60rem; }
+.warning { border-left: 0.3rem solid #d9822b; max-width: 60rem; padding-left: 0.8rem; }
 </style>
 </head>
 <body>
@@ -259,15 +261,21 @@ std::string reference_table(const Pace& pace, const ScalingOutlook& outlook) {
                rows);
 }
 
+/// A paragraph that nobody overlooks; nothing for "".
+std::string warning(const std::string& text) {
+  if (text.empty()) return "";
+  return fmt::format("<p class=\"warning\">{}</p>\n", markup_escaped(text));
+}
+
 std::string outlook_of(const Pace& pace, const ScalingOutlook& outlook) {
   return fmt::format(
       "<h2>Predicted: {}</h2>\n<p class=\"note\">A BERT of base size, {} tokens a rank and step, "
       "{} "
       "tokens/s alone; so the batch grows with the ranks.</p>\n<div "
-      "class=\"charts\">\n{}{}</div>\n{}<p></p>\n{}",
+      "class=\"charts\">\n{}{}</div>\n{}{}<p></p>\n{}",
       markup_escaped(pace.name), short_number(pace.step.tokens),
       short_number(pace.step.tokens / pace.step.seconds), svg_of(outlook_efficiency(pace, outlook)),
-      svg_of(outlook_days(pace, outlook)), algorithm_table(pace, outlook),
+      svg_of(outlook_days(pace, outlook)), warning(pace.note), algorithm_table(pace, outlook),
       reference_table(pace, outlook));
 }
 
@@ -283,6 +291,7 @@ std::string scaling_html(const ScalingStudy& study, const ScalingOutlook& outloo
   }
   text +=
       fmt::format("<h2>Measured, with the cost model's prediction</h2>\n{}", measured_table(study));
+  text += warning(misprediction_line(study));
   text +=
       "<p class=\"note\">A step is predicted as what each rank computes, measured with all ranks "
       "at work but without their sums, and the sums that nothing hides, by the fit below. "

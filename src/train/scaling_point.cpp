@@ -119,7 +119,39 @@ std::string difference(const ScalingSetting& a, const ScalingSetting& b) {
   return "";
 }
 
+/// Windows of the strong steps; 0 where there are none.
+std::int64_t strong_windows(const ScalingPoint& point) {
+  for (const ScalingSteps& steps : point.steps) {
+    if (steps.kind == ScalingKind::strong) return steps.windows;
+  }
+  return 0;
+}
+
+using NamedPoint = std::pair<std::string, ScalingPoint>;
+
+/// InputError where a study of both would compare unlike things.
+void require_alike(const NamedPoint& a, const NamedPoint& b) {
+  const std::string differs = difference(a.second.setting, b.second.setting);
+  if (!differs.empty()) {
+    throw core::InputError(
+        fmt::format("{} and {} were not measured alike: {}", a.first, b.first, differs));
+  }
+  const std::int64_t left = strong_windows(a.second), right = strong_windows(b.second);
+  if (left == right || left == 0 || right == 0) return;
+  throw core::InputError(fmt::format(
+      "{} and {} have strong steps of {} and {} windows, which are not the same work: measure them "
+      "again with one --global-batch, or report --ranks that are alike",
+      a.first, b.first, left, right));
+}
+
 }  // namespace
+
+ScalingSteps with_compute(ScalingSteps steps) {
+  // Quartiles of two clocks: the part may come out longer than the whole.
+  steps.exposed_s = std::min(steps.exposed_s, steps.exchange_s);
+  steps.compute_s = std::max(0.0, steps.step_s - steps.input_s - steps.exposed_s);
+  return steps;
+}
 
 const char* name_of(ScalingKind kind) {
   return kind == ScalingKind::weak ? "weak" : "strong";
@@ -168,8 +200,9 @@ std::string scaling_file(int ranks) {
   return fmt::format("ranks-{:04}.json", ranks);
 }
 
-std::vector<ScalingPoint> read_scaling_points(const fs::path& folder) {
-  std::map<int, std::pair<std::string, ScalingPoint>> by_ranks;
+std::vector<ScalingPoint> read_scaling_points(const fs::path& folder,
+                                              const std::vector<int>& wanted) {
+  std::map<int, NamedPoint> by_ranks;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
@@ -177,22 +210,21 @@ std::vector<ScalingPoint> read_scaling_points(const fs::path& folder) {
     const std::string file = entry.path().string();
     ScalingPoint point = parse_scaling_point(core::read_text(entry.path()), file);
     const int ranks = point.ranks;
+    if (!wanted.empty() && std::ranges::find(wanted, ranks) == wanted.end()) continue;
     if (!by_ranks.emplace(ranks, std::pair{file, std::move(point)}).second) {
       throw core::InputError(
           fmt::format("{}: {} ranks are in {} too", file, ranks, by_ranks.at(ranks).first));
     }
   }
   if (by_ranks.empty()) {
-    throw core::MissingError(fmt::format(
-        "{}: no ranks-N.json here; epitrain scale --measure writes them", folder.string()));
+    throw core::MissingError(
+        fmt::format("{}: no ranks-N.json {}; epitrain scale --measure writes them", folder.string(),
+                    wanted.empty() ? "here" : fmt::format("of {} ranks", fmt::join(wanted, ", "))));
   }
   std::vector<ScalingPoint> points;
-  const auto& [first_file, first] = by_ranks.begin()->second;
   for (const auto& [ranks, named] : by_ranks) {
-    const std::string differs = difference(first.setting, named.second.setting);
-    if (!differs.empty()) {
-      throw core::InputError(
-          fmt::format("{} and {} were not measured alike: {}", first_file, named.first, differs));
+    for (const auto& [fewer, other] : by_ranks) {
+      if (fewer < ranks) require_alike(other, named);
     }
     points.push_back(named.second);
   }

@@ -52,6 +52,9 @@ struct ScalingPoint {
   std::vector<ScalingSteps> steps;         ///< one or both kinds
 };
 
+/// `steps` with what is left for compute; what is exposed of the exchange is never more than it.
+[[nodiscard]] ScalingSteps with_compute(ScalingSteps steps);
+
 /// The JSON text of a point.
 [[nodiscard]] std::string text_of(const ScalingPoint& point);
 /// Its inverse; FormatError naming `file` and what is wrong.
@@ -59,8 +62,10 @@ struct ScalingPoint {
 
 /// "ranks-0004.json".
 [[nodiscard]] std::string scaling_file(int ranks);
-/// All points of a folder by rising number of ranks. MissingError when there is none; InputError
-/// when two were not measured alike, naming the files and the first thing that differs.
-[[nodiscard]] std::vector<ScalingPoint> read_scaling_points(const std::filesystem::path& folder);
+/// Points of a folder by rising number of ranks: those of `ranks`, or all where it is empty.
+/// MissingError when there is none; InputError when two were not measured alike or have strong
+/// steps of unlike windows, naming the files, what differs and what to do.
+[[nodiscard]] std::vector<ScalingPoint> read_scaling_points(const std::filesystem::path& folder,
+                                                            const std::vector<int>& ranks = {});
 
 }  // namespace epi::train

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 
 #include "train/svg_chart.hpp"
 
@@ -46,6 +47,7 @@ std::string predicted_text(const Pace& pace, const ScalingOutlook& outlook) {
   std::string text = fmt::format(
       "predicted for {} at base size, {} tokens a rank and step: weak efficiency, exposed time\n",
       pace.name, short_number(pace.step.tokens));
+  if (!pace.note.empty()) text += fmt::format("  note: {}\n", pace.note);
   text += fmt::format("    {:<14}", "ranks");
   for (const int ranks : kShownRanks) text += fmt::format("{:>23}", ranks);
   text += "\n";
@@ -98,6 +100,14 @@ std::string predicted_csv(const Pace& pace, const dist::Network& network,
   return text;
 }
 
+/// The networks of the table join GPUs. Steps as long as a CPU's hide any of them.
+std::string note_of(const ScalingStudy& study) {
+  if (study.setting.overlaps) return "";
+  return "these ranks are CPUs, so slow that any of these networks of GPUs costs them next to "
+         "nothing: the efficiencies say nothing of the networks. For devices give the tokens/s of "
+         "one with --device-tokens-per-s";
+}
+
 }  // namespace
 
 std::vector<Pace> paces_of(const ScalingStudy& study, const ScalingOutlook& outlook) {
@@ -107,11 +117,11 @@ std::vector<Pace> paces_of(const ScalingStudy& study, const ScalingOutlook& outl
                                 : fmt::format("ranks that do as many operations a second as here "
                                               "with the {} model",
                                               s.model),
-                           at_base_size(alone_step(study), s)}};
+                           at_base_size(alone_step(study), s), note_of(study)}};
   if (outlook.device_tokens_per_s > 0.0) {
     paces.push_back(
         {fmt::format("devices of {} tokens/s", short_number(outlook.device_tokens_per_s)),
-         device_at_base_size(outlook.device_tokens_per_s)});
+         device_at_base_size(outlook.device_tokens_per_s), ""});
   }
   return paces;
 }
@@ -150,6 +160,22 @@ std::string fit_line(const ScalingStudy& study) {
   return text + fmt::format("; mean error of a sum {:.1f} %", 100.0 * fit.error);
 }
 
+std::string misprediction_line(const ScalingStudy& study) {
+  constexpr double kMost = 0.1;
+  std::string wrong;
+  for (const ScalingRow& row : study.rows) {
+    if (std::abs(row.error()) <= kMost) continue;
+    wrong += fmt::format("{}{} at {} rank{} ({:+.1f} %)", wrong.empty() ? "" : ", ",
+                         name_of(row.steps.kind), row.ranks, row.ranks == 1 ? "" : "s",
+                         100.0 * row.error());
+  }
+  if (wrong.empty()) return "";
+  return fmt::format(
+      "Predictions that are off by more than 10 %: {}. Do not trust what is predicted for more "
+      "ranks: measure again on a quiet machine with more --rounds.",
+      wrong);
+}
+
 std::string setting_line(const ScalingSetting& s) {
   return fmt::format(
       "{} model ({:.1f} M parameters), {}, windows of {} tokens, micro-batches of {}, {} a rank; "
@@ -159,9 +185,10 @@ std::string setting_line(const ScalingSetting& s) {
 }
 
 std::string scaling_text(const ScalingStudy& study, const ScalingOutlook& outlook) {
-  std::string text =
-      fmt::format("scaling of synthetic training steps: {}\n{}{}\n", setting_line(study.setting),
-                  measured_text(study), fit_line(study));
+  const std::string wrong = misprediction_line(study);
+  std::string text = fmt::format("scaling of synthetic training steps: {}\n{}{}{}{}\n",
+                                 setting_line(study.setting), measured_text(study), wrong,
+                                 wrong.empty() ? "" : "\n", fit_line(study));
   for (const Pace& pace : paces_of(study, outlook)) {
     text += fmt::format("\n{}{}", predicted_text(pace, outlook), reference_text(pace, outlook));
   }

@@ -20,6 +20,7 @@ struct ScalingOutlook {
 struct Pace {
   std::string name;  ///< "ranks as measured here"
   AloneStep step;    ///< at base size
+  std::string note;  ///< how far its predictions reach; "" where nothing limits them
 };
 
 /// That of the study, and that of the device where one is given.
@@ -34,6 +35,8 @@ struct Pace {
 [[nodiscard]] std::string days_text(double days);
 /// How the sums were fitted, in a line; what is missing where there are none.
 [[nodiscard]] std::string fit_line(const ScalingStudy& study);
+/// Which predictions are off by more than 10 %, and what that means; "" where none is.
+[[nodiscard]] std::string misprediction_line(const ScalingStudy& study);
 /// Model, precision, back end, program.
 [[nodiscard]] std::string setting_line(const ScalingSetting& setting);
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 
 #include "launch/program.hpp"
 
@@ -73,6 +74,45 @@ TEST(Scale, studyUnderMpirun_isUsage) {
       mpirun(2, "scale --out study --ranks 1,2" + kTiny, fresh_folder("scale_nested"));
   EXPECT_EQ(outcome.code, 64) << outcome.all();
   EXPECT_NE(outcome.err.find("--measure"), std::string::npos) << outcome.all();
+}
+
+int lines_with(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++count;
+  return count;
+}
+
+TEST(Scale, mistakesUnderMpirun_areOneLineAndNotOnePerRank) {
+  const fs::path folder = fresh_folder("scale_one_line");
+  const Outcome batch =
+      mpirun(3, "scale --measure --out study --ranks 1,3 --global-batch 4" + kTiny, folder);
+  EXPECT_EQ(batch.code, 64) << batch.all();
+  EXPECT_EQ(lines_with(batch.err, "--global-batch 4 is no whole number"), 1) << batch.all();
+  const Outcome nested = mpirun(3, "scale --out study --ranks 1,3" + kTiny, folder);
+  EXPECT_EQ(lines_with(nested.err, "starts its ranks itself"), 1) << nested.all();
+}
+
+TEST(Scale, wrongOptions_areShortMessagesBeforeAnyWork) {
+  const fs::path folder = fresh_folder("scale_options");
+  for (const auto& [option, told] :
+       {std::pair{"--steps 0", "\"0\": expected a whole number from 1"},
+        {"--kind both", "expected weak, strong or weak,strong"},
+        {"--model huge", "huge not in {tiny,small,base,large}"}}) {
+    const Outcome outcome = epitrain("scale --out study " + std::string(option), folder);
+    EXPECT_EQ(outcome.code, 64) << outcome.all();
+    EXPECT_NE(outcome.err.find(told), std::string::npos) << outcome.all();
+    EXPECT_FALSE(fs::exists(folder / "study"));
+  }
+}
+
+TEST(Scale, moreRanksThanCores_areStartedWithAWarning) {
+  const fs::path folder = fresh_folder("scale_crowded");
+  const int ranks = static_cast<int>(std::thread::hardware_concurrency()) + 1;
+  if (ranks > 17) GTEST_SKIP() << "too many cores to crowd in a test";
+  const Outcome outcome =
+      epitrain("scale --out study --kind weak --ranks " + std::to_string(ranks) + kTiny, folder);
+  EXPECT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_EQ(lines_with(outcome.err, "say nothing of the program"), 1) << outcome.all();
 }
 
 TEST(Scale, launcherThatFails_namesItsCodeAndLine) {

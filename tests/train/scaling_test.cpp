@@ -36,7 +36,7 @@ network_gb_per_s = 340.0
 
 TEST(Networks, table_isReadInItsUnits) {
   core::Config table = table_of(kOne);
-  const auto networks = read_networks(table);
+  const auto networks = read_networks(table, "networks.toml");
   ASSERT_EQ(networks.size(), 1U);
   EXPECT_EQ(networks[0].title, "A");
   EXPECT_EQ(networks[0].ranks_per_node, 8);
@@ -48,7 +48,7 @@ TEST(Networks, table_isReadInItsUnits) {
 TEST(Networks, builtInTable_readsAndNamesFour) {
   core::Config table =
       core::Config::from_file(fs::path(EPI_SOURCE_DIR) / "launch" / "networks.toml");
-  EXPECT_EQ(read_networks(table).size(), 4U);
+  EXPECT_EQ(read_networks(table, "networks.toml").size(), 4U);
 }
 
 /// kOne with one text replaced by another.
@@ -57,7 +57,7 @@ std::string message_with(const std::string& old, const std::string& now) {
   text.replace(text.find(old), old.size(), now);
   try {
     core::Config table = table_of(text);
-    (void)read_networks(table);
+    (void)read_networks(table, "networks.toml");
   } catch (const core::ConfigError& error) {
     return error.what();
   }
@@ -72,6 +72,20 @@ TEST(Networks, wrongNumbers_areRefusedByName) {
   EXPECT_NE(message_with("_node = 8", "_node = 0").find("ranks_per_node"), std::string::npos);
   EXPECT_NE(message_with("call_us", "cal_us").find("call_us"), std::string::npos);
   EXPECT_NE(message_with("[\"a\"]", "[]").find("networks"), std::string::npos);
+}
+
+TEST(Networks, mistakes_nameTheFileAndTheKeyThatIsWrong) {
+  EXPECT_EQ(message_with("call_us = 8.4\n", "").substr(0, 36),
+            "networks.toml: a.call_us is missing:");
+  const std::string mistyped = message_with("call_us", "cal_us");
+  EXPECT_NE(mistyped.find("networks.toml:5: unknown key a.cal_us"), std::string::npos) << mistyped;
+  const std::string untitled = message_with("title = \"A\"\n", "");
+  EXPECT_NE(untitled.find("networks.toml: a.title is missing"), std::string::npos) << untitled;
+  EXPECT_NE(message_with("[\"a\"]", "[\"b\"]").find("networks.toml:"), std::string::npos);
+  for (const std::string& message : {mistyped, untitled}) {
+    EXPECT_EQ(message.find("--set"), std::string::npos) << message;
+    EXPECT_EQ(message.find("default"), std::string::npos) << message;
+  }
 }
 
 /// Of 1 MB/s ranks: `alone` seconds of 100 windows of 10 tokens a rank, sums of 10 s latency a hop.
@@ -169,6 +183,41 @@ TEST(ScalingPoints, unlikeSettings_nameWhatDiffers) {
   }
 }
 
+TEST(ScalingPoints, ranksThatNobodyAskedFor_areLeftOut) {
+  const fs::path folder =
+      folder_with("scaling_asked", {point_of(1, 0), point_of(2, 1), point_of(4, 1)});
+  EXPECT_EQ(read_scaling_points(folder, {1, 2}).size(), 2U);
+  EXPECT_EQ(read_scaling_points(folder).size(), 3U);
+  EXPECT_THROW((void)read_scaling_points(folder, {8}), core::MissingError);
+}
+
+TEST(ScalingPoints, unlikeStrongSteps_nameBothFilesAndTheWayOut) {
+  std::vector<ScalingPoint> points{point_of(1, 0), point_of(2, 1), point_of(4, 1)};
+  for (ScalingPoint& point : points) {
+    point.steps.push_back(point.steps[0]);
+    point.steps[1].kind = ScalingKind::strong;
+    point.steps[1].windows = point.ranks == 4 ? 4 : 2;
+  }
+  const fs::path folder = folder_with("scaling_strong", points);
+  EXPECT_EQ(read_scaling_points(folder, {1, 2}).size(), 2U);
+  try {
+    (void)read_scaling_points(folder);
+    FAIL();
+  } catch (const core::InputError& error) {
+    const std::string message = error.what();
+    for (const char* part : {"ranks-0001.json", "ranks-0004.json", "2 and 4", "--global-batch"}) {
+      EXPECT_NE(message.find(part), std::string::npos) << message;
+    }
+  }
+}
+
+TEST(ScalingSteps, exposedTime_isNeverAboveTheExchange) {
+  const ScalingSteps steps =
+      with_compute({.step_s = 5.0, .input_s = 0.5, .exchange_s = 1.0, .exposed_s = 1.25});
+  EXPECT_DOUBLE_EQ(steps.exposed_s, 1.0);
+  EXPECT_DOUBLE_EQ(steps.compute_s, 3.5);
+}
+
 TEST(ScalingModel, exposedSums_areTheScheduleByHand) {
   // Ready at 10, 20, 22; summed 10-15, 20-25, 25-26; backward ends at 22.
   const std::vector<double> buckets{10, 10, 2};
@@ -193,7 +242,7 @@ TEST(ScalingModel, measuredRanks_arePredictedFromTheirWorkAndTheFit) {
 
 dist::Network hopper() {
   core::Config table = table_of(kOne);
-  return read_networks(table)[0];
+  return read_networks(table, "networks.toml")[0];
 }
 
 TEST(ScalingModel, devicesThatOverlap_staySmallInTheNodeAsPublished) {
@@ -274,6 +323,31 @@ TEST(ScalingReport, page_needsNothingButItself) {
     EXPECT_NE(html.find(part), std::string::npos) << part;
   }
   EXPECT_EQ(html.find("nan"), std::string::npos);
+}
+
+TEST(ScalingReport, predictionsFarOff_areToldInWords) {
+  ScalingPoint off = point_of(2, 1.1);
+  off.steps[0].step_s = 10.0;
+  const std::vector<dist::Network> networks{hopper()};
+  const ScalingStudy wrong = study_of({point_of(1, 0.0), off});
+  for (const std::string& report :
+       {scaling_text(wrong, {networks, 0.0}), scaling_html(wrong, {networks, 0.0})}) {
+    EXPECT_NE(report.find("off by more than 10 %: weak at 2 ranks (-"), std::string::npos);
+  }
+  const ScalingStudy right = study_of({point_of(1, 0.0), point_of(2, 1.1)});
+  EXPECT_EQ(misprediction_line(right), "");
+}
+
+TEST(ScalingReport, cpuSpeedsOnNetworksOfGpus_sayWhatTheyDoNotTell) {
+  ScalingStudy study = study_of({point_of(1, 0.0), point_of(2, 1.1)});
+  const ScalingOutlook outlook{{hopper()}, 0.0};
+  for (const std::string& report : {scaling_text(study, outlook), scaling_html(study, outlook)}) {
+    EXPECT_NE(report.find("say nothing of the networks"), std::string::npos);
+    EXPECT_NE(report.find("--device-tokens-per-s"), std::string::npos);
+  }
+  EXPECT_NE(scaling_html(study, outlook).find("white-space: nowrap"), std::string::npos);
+  study.setting.overlaps = true;
+  EXPECT_EQ(scaling_text(study, outlook).find("say nothing"), std::string::npos);
 }
 
 TEST(ScalingReport, oneRankAlone_hasNoFitAndSaysSo) {
