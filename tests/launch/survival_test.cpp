@@ -56,10 +56,10 @@ TEST_F(LaunchSurvival, MaxTimeThatIsNone_isAWrongConfiguration) {
   EXPECT_TRUE(says(outcome, "train.max_time = soon")) << outcome.err;
 }
 
-// Of a job of so few seconds a quarter is kept for the end; its run would go on for hours.
+// Of a job of so few seconds a quarter is kept for the end; its run would go on for minutes.
 TEST_F(LaunchSurvival, EndOfTheSlurmJob_savesAndEndsWith75) {
-  const Outcome outcome = run("SLURM_JOB_END_TIME=$(($(date +%s) + 3)) " EPI_PROGRAM
-                              " pretrain config.toml --out slurm --set train.steps=1000000",
+  const Outcome outcome = run("SLURM_JOB_END_TIME=$(($(date +%s) + 5)) " EPI_PROGRAM
+                              " pretrain config.toml --out slurm --set train.steps=20000",
                               folder_);
   EXPECT_EQ(outcome.code, 75) << outcome.all();
   EXPECT_TRUE(says(outcome, "before the job's end at step ")) << outcome.err;
