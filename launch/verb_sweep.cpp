@@ -41,7 +41,7 @@ Task agreed_task(const Options& options, dist::Communicator& world) {
   dist::agree(world, [&] {
     const train::Sweep sweep(options.grid);
     task = {sweep.name(*options.task), sweep.config(*options.task, options.set)};
-    train::check_cell_folder(sweep, *options.task, options.out);
+    train::check_cell_folder(sweep, *options.task, options.set, options.out);
   });
   train::check_configuration(task->config.resolved, world);
   return std::move(*task);
@@ -59,7 +59,8 @@ int train_task(const Options& options, Session& session) {
 }
 
 int collect_table(const Options& options, Session& session) {
-  const train::SweepResults results = train::collect(train::Sweep(options.grid), options.out);
+  const train::SweepResults results =
+      train::collect(train::Sweep(options.grid), options.set, options.out);
   std::fputs(results.table.c_str(), stdout);
   const std::filesystem::path file = std::filesystem::path(options.out) / kTableFile;
   core::write_durably(file, std::string_view(results.table));
@@ -98,7 +99,7 @@ void add_sweep(CLI::App& app, Verb& chosen) {
   verb->add_option("grid", options->grid, "Grid, TOML: config, [set] and [axes]")->required();
   verb->add_option("--out", options->out, "Folder of the sweep, with a run per cell");
   verb->add_option("--set", options->set,
-                   "Override a key in all cells: SECTION.KEY=VALUE; may be repeated")
+                   "Override a key in all cells: SECTION.KEY=VALUE; may be repeated; no axis")
       ->allow_extra_args(true);
   auto* task = verb->add_option("--task", options->task, "Train this cell, from 0, or go on");
   auto* count = verb->add_flag("--count", options->count, "Check all cells and print how many");

@@ -1,6 +1,7 @@
 #include "core/config_grid.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "core/config_toml.hpp"
@@ -84,6 +85,25 @@ std::vector<ConfigValue> entry_of(const toml::node& element, const std::string& 
   return {{key, toml_text(element)}};
 }
 
+/// One writing per value: 1.0 is 1 where a key takes a number.
+ConfigValue normal(const ConfigValue& value) {
+  const std::string& text = value.second;
+  double number = 0.0;
+  const char* const end = text.data() + text.size();
+  const bool whole = text.find_first_not_of("+-0123456789") == std::string::npos;
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (whole || parsed.ec != std::errc() || parsed.ptr != end) return value;
+  return {value.first, fmt::format("{}", number)};
+}
+
+/// What an entry sets, for messages: "1", or "{model.hidden = 256, model.layers = 4}".
+std::string shown(const std::vector<ConfigValue>& entry, const std::string& axis) {
+  if (entry.size() == 1 && entry.front().first == axis) return entry.front().second;
+  std::vector<std::string> texts;
+  for (const auto& [key, value] : entry) texts.push_back(key + " = " + value);
+  return fmt::format("{{{}}}", fmt::join(texts, ", "));
+}
+
 std::vector<std::vector<ConfigValue>> axis_of(const Leaf& leaf, const Place& place) {
   const toml::array* list = leaf.node->as_array();
   if (list == nullptr) {
@@ -93,12 +113,19 @@ std::vector<std::vector<ConfigValue>> axis_of(const Leaf& leaf, const Place& pla
   }
   if (list->empty()) place.refuse(*leaf.node, leaf.key + " has no values to try");
   std::vector<std::vector<ConfigValue>> entries;
+  std::set<std::vector<ConfigValue>> seen;
   for (const toml::node& element : *list) {
     entries.push_back(entry_of(element, leaf.key, place));
     std::ranges::sort(entries.back());  // by key: their order in the file means nothing
     if (keys_in(entries.back()) != keys_in(entries.front())) {
       place.refuse(element, fmt::format("the entries of {} have unlike keys: each needs {}",
                                         leaf.key, fmt::join(keys_in(entries.front()), ", ")));
+    }
+    std::vector<ConfigValue> value;
+    std::ranges::transform(entries.back(), std::back_inserter(value), normal);
+    if (!seen.insert(std::move(value)).second) {
+      place.refuse(element, fmt::format("{} has {} twice: two cells would be the same run",
+                                        leaf.key, shown(entries.back(), leaf.key)));
     }
   }
   return entries;

@@ -30,7 +30,7 @@ class ConfigGrid {
   static constexpr std::int64_t kMostCells = 100'000;
 
   /// MissingError; ConfigError "FILE:LINE: ..." on syntax errors, unknown keys, axes without
-  /// values, values that are no scalars, and keys that are set twice.
+  /// values or with one of them twice, values that are no scalars, and keys that are set twice.
   static ConfigGrid from_file(const std::filesystem::path& path);
   /// The same from text; `path` stands for the file, which need not exist.
   static ConfigGrid from_text(std::string_view text, const std::filesystem::path& path);

@@ -23,7 +23,8 @@ class Sweep {
   [[nodiscard]] std::int64_t size() const { return grid_.size(); }
 
   /// The configuration of one cell: the grid's, [set], `assignments` ("section.key=value"), then
-  /// the cell's own values. ConfigError naming the cell; UsageError when there is no such cell.
+  /// the cell's own values. ConfigError naming the cell, and for an assignment to a key that is an
+  /// axis, which would change no cell; UsageError when there is no such cell.
   [[nodiscard]] RunConfig config(std::int64_t index,
                                  const std::vector<std::string>& assignments = {}) const;
 
@@ -44,8 +45,17 @@ class Sweep {
                                                 std::int64_t index);
 
 /// InputError when the folder holds the run of other values than this cell's: another grid, or the
-/// same before it was changed, was trained there.
-void check_cell_folder(const Sweep& sweep, std::int64_t index, const std::filesystem::path& out);
+/// same before it was changed, was trained there. Compares the axes: a run that goes on compares
+/// the rest with its checkpoint.
+void check_cell_folder(const Sweep& sweep, std::int64_t index,
+                       const std::vector<std::string>& assignments,
+                       const std::filesystem::path& out);
+
+/// The same for everything that changes the mathematics (see identity_of): configuration, [set] and
+/// `assignments` too. A folder without a configuration is nobody's. InputError naming the first key
+/// that differs, with both values; ConfigError when the folder's configuration is no such thing.
+void check_cell_run(const Sweep& sweep, std::int64_t index,
+                    const std::vector<std::string>& assignments, const std::filesystem::path& out);
 
 enum class CellState : std::uint8_t {
   missing,     ///< no checkpoint yet
@@ -57,14 +67,18 @@ enum class CellState : std::uint8_t {
 struct SweepResults {
   /// Tab-separated, a header and a row per cell: cell, the keys that vary, state, step, steps,
   /// ranks, losses of the last step and of the last evaluation, tokens/s, the digest of the weights
-  /// (equal for equal bits) and the run's folder. What a run has not got is empty.
+  /// (equal for equal bits) and the run's folder. What a run has not got is empty. Of a run that
+  /// was killed, loss and tokens/s are those of its last row in metrics.csv, perhaps of a later
+  /// step than its checkpoint.
   std::string table;
   std::int64_t done = 0, unfinished = 0, missing = 0;
 };
 
 /// Reads what the runs left: metrics.csv, events.jsonl and the newest checkpoint's manifest.
-/// InputError (see check_cell_folder), FormatError naming a file that is damaged, IoError.
-[[nodiscard]] SweepResults collect(const Sweep& sweep, const std::filesystem::path& out);
+/// `assignments` are those that the cells were trained with. MissingError when there is no `out`,
+/// InputError and ConfigError (see check_cell_run), FormatError naming a damaged file, IoError.
+[[nodiscard]] SweepResults collect(const Sweep& sweep, const std::vector<std::string>& assignments,
+                                   const std::filesystem::path& out);
 
 /// The cells without results: cell and the keys that vary, tab-separated.
 [[nodiscard]] std::string cells_table(const Sweep& sweep);

@@ -74,7 +74,10 @@ void read_events(const fs::path& path, CellResult& result) {
     const Json event = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
     if (!event.is_object()) continue;
     const std::string kind = event.value("event", "");
-    if (kind == "start") take(event, "ranks", "ranks", result);
+    if (kind == "start") {
+      take(event, "ranks", "ranks", result);
+      for (const char* ended : {"loss", "tokens_per_s"}) result.of.erase(ended);
+    }
     if (kind == "eval") {
       for (const char* key :
            {"dna_loss", "dna_accuracy", "bits_per_base", "state_loss", "state_accuracy"}) {
@@ -85,6 +88,38 @@ void read_events(const fs::path& path, CellResult& result) {
       take(event, "loss", "loss", result);
       take(event, "tokens_per_s", "tokens_per_s", result);
     }
+  }
+}
+
+/// A cell of a CSV row by its column's name; empty where the file has none.
+std::string_view field(std::string_view header, std::string_view row, std::string_view column) {
+  auto cells = std::views::split(row, ',');
+  auto cell = cells.begin();
+  for (const auto name : std::views::split(header, ',')) {
+    if (cell == cells.end()) break;
+    if (std::string_view(name.begin(), name.end()) == column) {
+      return std::string_view((*cell).begin(), (*cell).end());
+    }
+    ++cell;
+  }
+  return {};
+}
+
+/// What a killed run had no time to say at its end: its last whole row has it.
+void read_metrics(const fs::path& path, CellResult& result) {
+  if (result.of.contains("loss") || !is_there(path)) return;
+  const std::string text = core::read_text(path);
+  std::vector<std::string_view> lines;  // whole ones: a torn one has no end
+  for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != text.npos;
+       begin = end + 1) {
+    lines.push_back(std::string_view(text).substr(begin, end - begin));
+  }
+  if (lines.size() < 2) return;
+  for (const char* column : {"loss", "tokens_per_s"}) {
+    const std::string_view cell = field(lines.front(), lines.back(), column);
+    double value = 0.0;
+    const auto parsed = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+    if (parsed.ec == std::errc()) result.of[column] = number(Json(value));
   }
 }
 
@@ -145,16 +180,18 @@ std::vector<std::string> row_of(const Sweep& sweep, std::int64_t index) {
   return row;
 }
 
-CellResult result_of(const Sweep& sweep, std::int64_t index, const fs::path& out) {
-  check_cell_folder(sweep, index, out);
+CellResult result_of(const Sweep& sweep, std::int64_t index,
+                     const std::vector<std::string>& assignments, const fs::path& out) {
+  check_cell_run(sweep, index, assignments, out);
   const fs::path run = cell_folder(out, index);
   CellResult result;
-  // As the run was started: --set of its tasks is not known here.
+  // As the run was started: how many steps it takes is no part of what is compared.
   const fs::path resolved = RunFolder{run}.config();
   result.steps = is_there(resolved)
                      ? core::Config::from_file(resolved).get("train.steps", std::int64_t{0})
-                     : sweep.config(index).train.steps;
+                     : sweep.config(index, assignments).train.steps;
   read_events(RunFolder{run}.events(), result);
+  read_metrics(RunFolder{run}.metrics(), result);
   read_checkpoint(run, result);
   return result;
 }
@@ -167,7 +204,11 @@ void count(CellState state, SweepResults& results) {
 
 }  // namespace
 
-SweepResults collect(const Sweep& sweep, const fs::path& out) {
+SweepResults collect(const Sweep& sweep, const std::vector<std::string>& assignments,
+                     const fs::path& out) {
+  if (!is_there(out)) {
+    throw core::MissingError(out.string() + ": no such folder; no cell was trained");
+  }
   SweepResults results;
   std::vector<std::string> head = head_of(sweep);
   for (const char* column : {"state", "step", "steps"}) head.emplace_back(column);
@@ -175,7 +216,7 @@ SweepResults collect(const Sweep& sweep, const fs::path& out) {
   head.emplace_back("run");
   append_row(results.table, head);
   for (std::int64_t index = 0; index < sweep.size(); ++index) {
-    CellResult result = result_of(sweep, index, out);
+    CellResult result = result_of(sweep, index, assignments, out);
     count(result.state, results);
     std::vector<std::string> row = row_of(sweep, index);
     row.emplace_back(name_of(result.state));

@@ -93,6 +93,9 @@ TEST(ConfigGrid, mistakes_areRefusedByLine) {
            {head + "a = [{b = 1}, {c = 1}]",
             "grid.toml:3: the entries of a have unlike keys: each needs b"},
            {head + "a = [{}]", "a has an entry without a key"},
+           {head + "a = [1, 2,\n1.0]", "grid.toml:4: a has 1.0 twice"},
+           {head + "a = ['x', 'y', 'x']", "a has 'x' twice"},
+           {head + "a = [{b = 1, c = 2}, {c = 2, b = 1}]", "a has {b = 1, c = 2} twice"},
            {head + "b = [1]\na = [{b = 1}]", "b is given values twice"},
            {"config = 'c'\n[set]\nb = 1\n[axes]\nb = [1]", "b is given values twice"},
            {"config = 'c'\nsteps = 1\n[axes]\nb = [1]", "grid.toml:2: unknown key steps"}}) {

@@ -21,7 +21,9 @@ trap 'exit 75' USR1
 echo "$@" >>starts
 start=$(wc -l <starts)
 read -r how saved < <(sed -n "${start}p" codes) || true
-if [ -n "$saved" ]; then mkdir -p "out/checkpoints/step-00000000$start"; fi
+folder=out
+if [ "$1" = sweep ]; then folder=out/cell-000012; fi
+if [ -n "$saved" ]; then mkdir -p "$folder/checkpoints/step-00000000$start"; fi
 case $how in
   kill) kill -KILL $$ ;;
   hang) touch ready; for i in $(seq 300); do sleep 0.1; done; exit 1 ;;
@@ -39,12 +41,12 @@ class LaunchRun : public testing::Test {
 
   /// The script with this plan; `meanwhile` runs beside it, with $job its process id.
   [[nodiscard]] Outcome launch(const std::string& codes, const std::string& options = "",
-                               const std::string& meanwhile = "",
-                               const std::string& settings = "") const {
+                               const std::string& meanwhile = "", const std::string& settings = "",
+                               const std::string& arguments = "config.toml --out out") const {
     write(folder_ / "codes", codes);
     std::string line = settings +
                        " EPITRAIN=$PWD/program '" EPI_SCRIPTS "/run' --launcher '' --pause 0 " +
-                       options + " config.toml --out out";
+                       options + " " + arguments;
     if (!meanwhile.empty()) line += " & job=$! ; " + meanwhile + " ; wait $job";
     return run(line, folder_);
   }
@@ -71,6 +73,21 @@ TEST_F(LaunchRun, failedPeer_isStartedAgainUntilDone) {
   const Outcome outcome = launch("76\nkill saved\n79\n137\n0\n");
   EXPECT_EQ(outcome.code, 0) << outcome.all();
   EXPECT_EQ(starts(), 5);
+}
+
+// Progress is looked for in the cell's folder: in the sweep's, the second start would be the last.
+TEST_F(LaunchRun, cellOfASweep_isStartedAgainAsTheCell) {
+  for (const char* task : {"--task 12", "--task=012"}) {
+    fs::remove(folder_ / "starts");
+    fs::remove_all(folder_ / "out");
+    const std::string arguments = "sweep grid.toml --out out " + std::string(task);
+    const Outcome outcome =
+        launch("76 saved\n137 saved\n79 saved\n76\n0\n", "--idle 2", "", "", arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.all();
+    EXPECT_EQ(starts(), 5);
+    EXPECT_EQ(read(folder_ / "starts").find(arguments + "\n" + arguments), 0U);
+    EXPECT_NE(outcome.err.find("newest checkpoint is step-000000003"), std::string::npos);
+  }
 }
 
 TEST_F(LaunchRun, mistakes_areNotRepeated) {
@@ -185,7 +202,12 @@ TEST_F(LaunchRun, wrongLine_is64AndNoProgramIs66) {
   EXPECT_EQ(code("--restarts many c.toml --out out", "./program"), 64);
   EXPECT_EQ(code("--bogus 1 c.toml --out out", "./program"), 64);
   EXPECT_EQ(code("config.toml", "./program"), 64);
+  EXPECT_EQ(code("-n 0 config.toml --out out", "./program"), 64);
   EXPECT_EQ(code("config.toml --out out", "./absent"), 66);
+  EXPECT_EQ(code("--launcher './absent -x' config.toml --out out", "./program"), 66);
+  EXPECT_EQ(code("sweep grid.toml --out out", "./program"), 64);
+  EXPECT_EQ(code("sweep grid.toml --out out --task x", "./program"), 64);
+  EXPECT_EQ(code("sweep", "./program"), 64);
 }
 
 TEST_F(LaunchRun, script_hasNoFaultsThatShellcheckSees) {

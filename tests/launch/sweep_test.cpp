@@ -64,12 +64,27 @@ TEST_F(SweepVerb, wrongUse_isRefused) {
   EXPECT_EQ(epitrain("sweep grid.toml --collect --count", folder_).code, 64);
   EXPECT_EQ(epitrain("sweep none.toml --count", folder_).code, 66);
   EXPECT_EQ(epitrain("sweep grid.toml --count --set train.stepz=1", folder_).code, 78);
+  EXPECT_EQ(epitrain("sweep grid.toml --count --set train.seed=5", folder_).code, 78);
+  const Outcome none = epitrain("sweep grid.toml --collect --out none", folder_);
+  EXPECT_EQ(none.code, 66) << none.all();
+  EXPECT_TRUE(has(none.err, "none: no such folder; no cell was trained")) << none.err;
+  EXPECT_EQ(none.out, "");
   // Of another grid: nobody trains on in the folder of other values.
   ASSERT_EQ(epitrain("sweep grid.toml --task 1 --out out", folder_).code, 0);
   write(folder_ / "grid.toml", "config = 'config.toml'\n[axes]\ntrain.seed = [1, 5]\n");
   const Outcome other = mpirun(2, "sweep grid.toml --task 1 --out out", folder_);
   EXPECT_EQ(other.code, 65) << other.all();
   EXPECT_TRUE(has(other.err, "train.seed = 2, but cell 1 of ")) << other.all();
+}
+
+TEST_F(SweepVerb, tableOfOtherMathematics_isRefused_unlessSetIsTheSame) {
+  const std::string set = " --set objective.state_weight=0.5";
+  ASSERT_EQ(epitrain("sweep grid.toml --task 0 --out out" + set, folder_).code, 0);
+  EXPECT_EQ(epitrain("sweep grid.toml --collect --out out" + set, folder_).code, 0);
+  const Outcome other = epitrain("sweep grid.toml --collect --out out", folder_);
+  EXPECT_EQ(other.code, 65) << other.all();
+  EXPECT_TRUE(has(other.err, "objective.state_weight = 0.5, but cell 0 of ")) << other.err;
+  EXPECT_EQ(other.out, "");
 }
 
 TEST_F(SweepVerb, partsOfPrepare_areFoundByTheWhole) {
@@ -122,7 +137,8 @@ TEST_F(SweepVerb, jobScripts_runWithoutSlurm) {
   ASSERT_EQ(trained.code, 0) << trained.all();
   EXPECT_TRUE(fs::exists(folder_ / "run/checkpoints/step-000000002"));
   EXPECT_EQ(run(script("train.sbatch") + " config.toml", folder_).code, 64);
-  EXPECT_NE(run(script("sweep.sbatch") + " grid.toml out", folder_).code, 0);
+  EXPECT_EQ(run(script("sweep.sbatch") + " grid.toml out", folder_).code, 64);
+  EXPECT_EQ(run(script("seeds.sbatch") + " config.toml out", folder_).code, 64);
   const Outcome task =
       run("SLURM_ARRAY_TASK_ID=1 " + script("sweep.sbatch") + " grid.toml out", folder_);
   EXPECT_EQ(task.code, 0) << task.all();
@@ -139,7 +155,8 @@ TEST_F(SweepVerb, submitDryRun_showsJobsAndWhatFollowsThem) {
   const std::string sweep = dry("sweep grid.toml out --partition=p -- --set train.steps=1");
   EXPECT_TRUE(has(sweep, "sbatch --array=0-1 --partition=p ")) << sweep;
   EXPECT_TRUE(has(sweep, "sweep.sbatch grid.toml out --set train.steps=1\n")) << sweep;
-  EXPECT_TRUE(has(sweep, "report.sbatch sweep grid.toml --out out --collect")) << sweep;
+  EXPECT_TRUE(has(sweep, "report.sbatch sweep grid.toml --out out --collect --set train.steps=1\n"))
+      << sweep;
   const std::string scale = dry("scale 1,2 study --time=5 -- --model tiny");
   EXPECT_TRUE(has(scale, "sbatch --ntasks=1 --time=5 ")) << scale;
   EXPECT_TRUE(has(scale, "scale.sbatch --out study --ranks 1,2 --model tiny")) << scale;
@@ -148,6 +165,11 @@ TEST_F(SweepVerb, submitDryRun_showsJobsAndWhatFollowsThem) {
   EXPECT_TRUE(has(prepare, "sbatch --array=1-4 ")) << prepare;
   EXPECT_TRUE(has(prepare, "--dependency=afterok:JOB ")) << prepare;
   EXPECT_EQ(run(script("submit") + " sweep grid.toml", folder_).code, 64);
+  for (const char* ranks : {"one,two", "1,", "0", "1,,2", "1 2"}) {
+    const Outcome wrong = run(script("submit") + " scale '" + ranks + "' other", folder_);
+    EXPECT_EQ(wrong.code, 64) << ranks << wrong.all();
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "other"));
   EXPECT_EQ(run(script("submit") + " swep grid.toml out", folder_).code, 64);
   write(folder_ / "grid.toml", "config = 'config.toml'\n[axes]\ntrain.seed = ['x']\n");
   const Outcome bad = run("EPITRAIN_DRY_RUN=1 " + script("submit") + " sweep grid.toml o", folder_);

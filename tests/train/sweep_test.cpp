@@ -63,13 +63,20 @@ optimizer.learning_rate = [1e-3, 1]
 
 TEST_F(SweepTest, config_isTheBase_thenSet_thenAssignments_thenTheCell) {
   EXPECT_EQ(sweep().size(), 4);
-  const RunConfig config = sweep().config(3, {"train.global_batch=16", "train.seed=5"});
+  const RunConfig config = sweep().config(3, {"train.global_batch=16"});
   EXPECT_EQ(config.store, "store");
   EXPECT_EQ(config.train.steps, 40);
   EXPECT_EQ(config.train.global_batch, 16);
-  EXPECT_EQ(config.train.seed, 2U);  // a cell is what the grid says
+  EXPECT_EQ(config.train.seed, 2U);
   EXPECT_EQ(config.schedule.peak, 1.0);
   EXPECT_EQ(sweep().config(0).train.seed, 1U);
+}
+
+TEST_F(SweepTest, assignmentToAnAxis_isRefused) {
+  for (const char* assignment : {"train.seed=5", " train.seed = 5"}) {
+    expect_error<core::ConfigError>([&] { sweep().check({assignment}); },
+                                    "train.seed is an axis of ");
+  }
 }
 
 TEST_F(SweepTest, config_ofAWrongCell_namesIt) {
@@ -108,10 +115,8 @@ TEST_F(SweepTest, collect_putsAllRunsIntoOneTable) {
   // Left by a killed writer, and one that is damaged: neither is a checkpoint.
   fs::create_directories(folder_ / "out/cell-000002/checkpoints/step-000000040.tmp");
   fs::create_directories(folder_ / "out/cell-000002/checkpoints/step-000000030.damaged");
-  const SweepResults results = collect(sweep(), "out-" + std::string("none"));
-  EXPECT_EQ(results.missing, 4);
   const fs::path out = folder_ / "out";
-  const SweepResults found = collect(sweep(), out);
+  const SweepResults found = collect(sweep(), {}, out);
   EXPECT_EQ(found.done, 1);
   EXPECT_EQ(found.unfinished, 1);
   EXPECT_EQ(found.missing, 2);
@@ -136,20 +141,59 @@ TEST_F(SweepTest, collect_putsAllRunsIntoOneTable) {
 
 TEST_F(SweepTest, folderOfAnotherGrid_isRefused) {
   write_run(1, "000000040", "");
-  EXPECT_NO_THROW(check_cell_folder(sweep(), 1, folder_ / "out"));
-  EXPECT_NO_THROW(check_cell_folder(sweep(), 0, folder_ / "out"));
+  EXPECT_NO_THROW(check_cell_folder(sweep(), 1, {}, folder_ / "out"));
+  EXPECT_NO_THROW(check_cell_folder(sweep(), 0, {}, folder_ / "out"));
   // One seed less in front: cell 1 is another run now.
   write("grid.toml", "config = \"base.toml\"\n[axes]\ntrain.seed = [1, 2]\n");
-  expect_error<core::InputError>([&] { check_cell_folder(sweep(), 1, folder_ / "out"); },
+  expect_error<core::InputError>([&] { check_cell_folder(sweep(), 1, {}, folder_ / "out"); },
                                  "train.seed = 1, but cell 1 of ");
-  expect_error<core::InputError>([&] { (void)collect(sweep(), folder_ / "out"); },
-                                 "give another --out");
+  expect_error<core::InputError>([&] { (void)collect(sweep(), {}, folder_ / "out"); },
+                                 "or another --out");
+}
+
+TEST_F(SweepTest, keyThatOnlySetGives_isThereWhenARunGoesOn) {
+  write_run(1, "000000010", "");
+  write("base.toml", "[train]\nseed = 9\n");
+  EXPECT_NO_THROW(check_cell_folder(sweep(), 1, {"data.store=store"}, folder_ / "out"));
+}
+
+// What `--task` compares with the checkpoint: a table must not pass off one run as another.
+TEST_F(SweepTest, collect_ofRunsWithOtherMathematics_isRefused) {
+  write_run(1, "000000040", "");
+  const fs::path out = folder_ / "out";
+  EXPECT_EQ(collect(sweep(), {}, out).done, 1);
+  EXPECT_EQ(collect(sweep(), {"train.threads=1"}, out).done, 1);
+  expect_error<core::InputError>([&] { (void)collect(sweep(), {"train.global_batch=16"}, out); },
+                                 "has 16: this run is not the cell's");
+  const std::string axes = "[axes]\ntrain.seed = [1, 2]\noptimizer.learning_rate = [1e-3, 1]\n";
+  write("grid.toml", "config = \"base.toml\"\n[set]\ntrain.steps = 40\nmodel.layers = 3\n" + axes);
+  expect_error<core::InputError>([&] { (void)collect(sweep(), {}, out); }, "model.layers = ");
+  write("grid.toml", "config = \"base.toml\"\n[set]\ntrain.steps = 40\n" + axes);
+  write("base.toml", "[data]\nstore = \"store\"\n[optimizer]\nbeta1 = 0.5\n");
+  expect_error<core::InputError>([&] { (void)collect(sweep(), {}, out); }, "optimizer.beta1 = 0.9");
+}
+
+TEST_F(SweepTest, collect_ofAKilledRun_hasItsLastRow) {
+  write_run(0, "000000010",
+            "{\"event\":\"end\",\"step\":10,\"loss\":9.5,\"tokens_per_s\":7}\n"
+            "{\"event\":\"start\",\"step\":10,\"ranks\":1}\n");
+  write("out/cell-000000/metrics.csv",
+        "step,loss,tokens_per_s,seconds,fingerprint\n11,4.5,90.0,1,a\n"
+        "12,3.123456789,100.5,1,b\n13,2.");
+  const std::string table = collect(sweep(), {}, folder_ / "out").table;
+  EXPECT_NE(table.find("unfinished\t10\t40\t1\t3.12346\t\t\t\t\t\t100.5\t"), std::string::npos)
+      << table;
+}
+
+TEST_F(SweepTest, collect_withoutAFolder_isRefused) {
+  expect_error<core::MissingError>([&] { (void)collect(sweep(), {}, folder_ / "none"); },
+                                   "none: no such folder; no cell was trained");
 }
 
 TEST_F(SweepTest, damagedManifest_isNamed) {
   write_run(0, "000000040", "");
   write("out/cell-000000/checkpoints/step-000000040/manifest.json", "{\"step\": 40");
-  expect_error<core::FormatError>([&] { (void)collect(sweep(), folder_ / "out"); },
+  expect_error<core::FormatError>([&] { (void)collect(sweep(), {}, folder_ / "out"); },
                                   "step-000000040/manifest.json");
 }
 
