@@ -71,11 +71,12 @@ TEST(BenchEmbedding, uniformAndSkewed_forwardAndGradient) {
   expect_rows(bench("embedding --model tiny --batch 1 --tokens 64 --seconds 0.01"), 4);
 }
 
-TEST(BenchOptimizer, tiny_movesFourAnd28BytesAParameter) {
+TEST(BenchOptimizer, tiny_movesFour28And40BytesAParameter) {
   const json result = bench("optimizer --model tiny --seconds 0.01");
-  expect_rows(result, 2);
+  expect_rows(result, 3);
   const double norm = result.at("rows")[0].at("bytes");
   EXPECT_EQ(result.at("rows")[1].at("bytes").get<double>(), 7.0 * norm);
+  EXPECT_EQ(result.at("rows")[2].at("bytes").get<double>(), 10.0 * norm);
   EXPECT_GE(norm, 4.0 * result.at("parameters").get<double>());
 }
 
