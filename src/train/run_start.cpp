@@ -243,8 +243,6 @@ void Run::announce() {
   if (world_.size() > 1) {
     log_.info("gradients travel {}",
               place_.exchange_line.empty() ? "in memory of the host" : place_.exchange_line);
-  }
-  if (world_.size() > 1) {
     log_.info("gradients are summed in buckets of {:.1f} MB{}",
               1e-6 * static_cast<double>(bucket_bytes_),
               config_.train.shard_optimizer

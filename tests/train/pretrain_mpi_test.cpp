@@ -91,11 +91,7 @@ TEST(PretrainMpi_reproducible_sameBitsAsOneProcess, onPowersOfTwo) {
   EXPECT_EQ(result.step, 5);
   if (first) {
     const RunResult solo = run_solo(config, folder / "solo");
-    for (const char* file : {"model.safetensors", "optimizer.bin"}) {
-      EXPECT_TRUE(core::read_text(checkpoint_path(folder / "world", 5) / file) ==
-                  core::read_text(checkpoint_path(folder / "solo", 5) / file))
-          << file << " differs";
-    }
+    expect_same_files(checkpoint_path(folder / "solo", 5), checkpoint_path(folder / "world", 5));
     EXPECT_EQ(metrics_column(folder / "world", kLossColumn),
               metrics_column(folder / "solo", kLossColumn));
     EXPECT_EQ(result.validation->dna.nll, solo.validation->dna.nll);

@@ -86,11 +86,7 @@ TEST_F(ShardedRun, Resumed_endsWithTheSameBits) {
   run_ranks(3, c, run("parts"));
   c.train.steps = 8;
   run_ranks(3, c, run("parts"));
-  for (const char* file : {"model.safetensors", "optimizer.bin"}) {
-    EXPECT_TRUE(core::read_text(checkpoint_path(run("whole"), 8) / file) ==
-                core::read_text(checkpoint_path(run("parts"), 8) / file))
-        << file;
-  }
+  expect_same_files(checkpoint_path(run("whole"), 8), checkpoint_path(run("parts"), 8));
 }
 
 TEST_F(ShardedRun, OtherRanksAndKinds_goOnFromItsCheckpoints) {

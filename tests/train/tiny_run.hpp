@@ -225,7 +225,8 @@ inline void expect_near(const std::vector<double>& found, const std::vector<doub
 /// Two checkpoints with the same bits.
 inline void expect_same_files(const fs::path& a, const fs::path& b) {
   for (const char* file : {"model.safetensors", "optimizer.bin"}) {
-    EXPECT_TRUE(core::read_text(a / file) == core::read_text(b / file)) << file << " differs";
+    EXPECT_TRUE(core::read_text(a / file) == core::read_text(b / file))
+        << b / file << " differs from that in " << a;
   }
 }
 
